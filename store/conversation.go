@@ -1,0 +1,71 @@
+package store
+
+import (
+	"context"
+
+	"github.com/parley-im/parley"
+)
+
+// lastColumns are derived from the messages: of the last one, and of the last
+// received one among the newest fifty. What is further back is in the row, at
+// most a minute stale.
+const lastColumns = `,
+	COALESCE((SELECT m.created_at FROM message m WHERE m.conversation_id = v.id AND m.listed = 1 ORDER BY m.id DESC LIMIT 1), 0),
+	COALESCE((SELECT MAX(n.created_at) FROM (SELECT m.created_at, m.income FROM message m WHERE m.conversation_id = v.id AND m.listed = 1
+		ORDER BY m.id DESC LIMIT 50) n WHERE n.income = 1), 0)`
+
+func (db *DB) conversations(ctx context.Context, where string, args ...any) ([]parley.Conversation, error) {
+	var list []parley.Conversation
+	err := db.read(ctx, "SELECT "+convColumns+lastColumns+convTables+" WHERE "+where, args, func(scan scanFunc) error {
+		var v parley.Conversation
+		var last, income int64
+		err := scanConv(scan, &v, &last, &income)
+		v.LastMessage = moment(last)
+		if income > 0 {
+			v.LastIncome = moment(income)
+		}
+		list = append(list, v)
+		return err
+	})
+	return list, err
+}
+
+// Conversations lists a company's one-to-one conversations by id.
+func (db *DB) Conversations(ctx context.Context, company parley.CompanyID, p Page) ([]parley.Conversation, error) {
+	return db.conversations(ctx, "v.company_id = $3 AND v.announced = 1 AND v.is_group = 0"+p.where("v.id"), p.args(int64(company))...)
+}
+
+// Conversation returns a conversation of a company. KindNotFound if it is
+// another company's.
+func (db *DB) Conversation(ctx context.Context, company parley.CompanyID, id parley.ConversationID) (parley.Conversation, error) {
+	list, err := db.conversations(ctx, "v.id = $1 AND v.company_id = $2", int64(id), int64(company))
+	if err == nil && len(list) == 0 {
+		err = parley.Errorf(parley.KindNotFound, "Conversation not found")
+	}
+	if err != nil {
+		return parley.Conversation{}, err
+	}
+	return list[0], nil
+}
+
+// A ConversationChange is what an integrator notes on a conversation; nil leaves
+// a field.
+type ConversationChange struct {
+	Note        *string
+	Assignee    *int64
+	BitrixBlock *bool
+}
+
+// UpdateConversation changes the fields given.
+func (db *DB) UpdateConversation(ctx context.Context, company parley.CompanyID, id parley.ConversationID, c ConversationChange) error {
+	return db.Tx(ctx, company, func(tx *Tx) error {
+		n, err := tx.Exec(`UPDATE conversation SET note = COALESCE($3, note), assignee = COALESCE($4, assignee),
+			bitrix_block = COALESCE($5, bitrix_block) WHERE id = $1 AND company_id = $2`,
+			int64(id), int64(company), c.Note, c.Assignee, flagOrNil(c.BitrixBlock))
+		if err == nil && n == 0 {
+			err = parley.Errorf(parley.KindNotFound, "Conversation not found")
+		}
+		tx.committed = append(tx.committed, func() { db.convs.drop(id) })
+		return err
+	})
+}

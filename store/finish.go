@@ -1,0 +1,269 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/parley-im/parley"
+	"github.com/parley-im/parley/render"
+)
+
+// A finishItem is an outcome on its way into the rows.
+type finishItem struct {
+	item
+	in  *Finish
+	out Finished
+}
+
+// Finish stores the outcome of an attempt, or ends a job that was never claimed:
+// ack, provider's id, job and events in one transaction, and what is ready next.
+// KindConflict: somebody else ended it, or another node owns the company.
+func (db *DB) Finish(ctx context.Context, in *Finish) (Finished, error) {
+	i := &finishItem{item: item{call: newCall(1)}, in: in}
+	if err := db.laneOf(in.Work.Job.Company).submit(func(q *batch) { q.finishes = append(q.finishes, i) }); err != nil {
+		return Finished{}, err
+	}
+	if err := i.call.wait(ctx); err != nil {
+		return Finished{}, err
+	}
+	return i.out, i.err
+}
+
+// A finisher gathers what a batch of outcomes changes.
+type finisher struct {
+	tx       *Tx
+	convs    *convs
+	messages table // further parts, and echoes
+}
+
+var errEnded = parley.Errorf(parley.KindConflict, "the job was ended by somebody else")
+
+// finishAll stores a batch of outcomes.
+func (tx *Tx) finishAll(items []*finishItem) error {
+	items, err := tx.endJobs(items)
+	if err != nil || len(items) == 0 {
+		return err
+	}
+	f := &finisher{tx: tx, convs: tx.convs(), messages: messageRows()}
+	var ids []parley.ConversationID
+	for _, i := range items {
+		ids = append(ids, i.in.Work.Job.Conversation)
+	}
+	if err := f.convs.loadByID(ids); err != nil {
+		return err
+	}
+	for _, step := range []func([]*finishItem) error{f.deliver, f.conclude, f.early, f.settleEchoes, f.next} {
+		if err := step(items); err != nil {
+			return err
+		}
+	}
+	f.convs.keep()
+	return f.messages.run(tx, nil)
+}
+
+// endJobs moves the jobs and returns the items whose job was still theirs.
+func (tx *Tx) endJobs(items []*finishItem) ([]*finishItem, error) {
+	rows := table{before: `UPDATE job SET state = v.column2, part = v.column3, attempt = v.column4, crashes = 0, reason = v.column5,
+		ready_at = v.column6, done_at = v.column7 FROM (`, types: "itiitiiiit", after: `) AS v WHERE job.id = v.column1 AND job.done_at = 0
+		AND job.term = v.column8 AND job.crashes = v.column9 AND job.state = v.column10 RETURNING job.id`}
+	for _, i := range items {
+		i.out = Finished{}
+		ok, err := tx.fence(i.in.Grant)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			i.err = errFenced
+			continue
+		}
+		i.out.Job = i.after(tx)
+		was, j := i.in.Work.Job, i.out.Job
+		rows.add(int64(j.ID), string(j.State), int64(j.Part), int64(j.Attempt), j.Reason, millis(j.ReadyAt), millis(j.DoneAt),
+			int64(was.Term), int64(was.Crashes), string(was.State))
+	}
+	ended := map[parley.JobID]bool{}
+	err := rows.run(tx, func(scan scanFunc) error {
+		var id parley.JobID
+		err := scan(&id)
+		ended[id] = true
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("end jobs: %w", err)
+	}
+	var out []*finishItem
+	for _, i := range items {
+		switch {
+		case i.err != nil:
+		case !ended[i.out.Job.ID]:
+			i.err = errEnded
+		default:
+			delete(ended, i.out.Job.ID)
+			out = append(out, i)
+		}
+	}
+	return out, nil
+}
+
+// after returns the job as it will be.
+func (i *finishItem) after(tx *Tx) parley.Job {
+	j := i.in.Work.Job
+	j.Crashes = 0
+	switch i.in.Result {
+	case Delivered:
+		j.Part++
+		j.Attempt = 0
+		j.State, j.ReadyAt = parley.JobReady, tx.now
+		if j.Part >= i.in.Parts {
+			j.State, j.DoneAt = parley.JobDelivered, tx.now
+		}
+	case Failed:
+		j.State, j.Reason, j.DoneAt = parley.JobNotDelivered, i.in.Reason, tx.now
+	case Retry:
+		j.State, j.ReadyAt = parley.JobReady, i.in.At
+		if !i.in.Spent {
+			j.Attempt = max(0, j.Attempt-1)
+		}
+	}
+	return j
+}
+
+// deliver stores the messages that the provider has taken.
+func (f *finisher) deliver(items []*finishItem) error {
+	rows := table{before: "UPDATE message SET listed = 1, ack = v.column2, provider_id = v.column3, body = v.column4 FROM (", types: "iitt",
+		after: ") AS v WHERE message.id = v.column1"}
+	for _, i := range items {
+		if i.in.Result != Delivered {
+			continue
+		}
+		w := i.in.Work
+		v := f.convs.byID[w.Job.Conversation]
+		if err := f.convs.announce(v); err != nil {
+			return err
+		}
+		if err := f.moved(v, i.in.Sent.Chat); err != nil {
+			return err
+		}
+		m := w.Message
+		m.Ack, m.ProviderID, m.Job, m.Text = max(i.in.Sent.Ack, parley.AckSent), i.in.Sent.ProviderID, w.Job.ID, w.PartText()
+		if w.Job.Part == 0 {
+			rows.add(int64(m.ID), int64(m.Ack), m.ProviderID, m.Text)
+		} else {
+			m.ID = parley.MessageID(f.tx.ids.take())
+			f.messages.message(&m, true)
+		}
+		f.event(v, m.ID, parley.EventMessageNew, render.MessageNew(&v.Conversation, &m))
+	}
+	return rows.run(f.tx, nil)
+}
+
+// PartText returns what the part that is next or under way says.
+func (w *Work) PartText() string {
+	if w.Job.Part < len(w.Plan) {
+		return w.Plan[w.Job.Part]
+	}
+	return w.Message.Text
+}
+
+// moved follows a conversation that has a new id at its provider.
+func (f *finisher) moved(v *conv, chat string) error {
+	if chat == "" || chat == v.External {
+		return nil
+	}
+	n, err := f.tx.Exec(`UPDATE conversation SET external = $2 WHERE id = $1
+		AND NOT EXISTS (SELECT 1 FROM conversation o WHERE o.channel_id = $3 AND o.external = $2)`, int64(v.ID), chat, int64(v.Channel))
+	if err != nil || n == 0 {
+		return err
+	}
+	f.tx.committed = append(f.tx.committed, func() { f.tx.db.convs.drop(v.ID) })
+	return nil
+}
+
+// conclude announces the ends of jobs.
+func (f *finisher) conclude(items []*finishItem) error {
+	for _, i := range items {
+		j := &i.out.Job
+		if j.State.Open() {
+			continue
+		}
+		message := j.Message
+		if j.State == parley.JobNotDelivered {
+			message = 0
+		}
+		f.event(f.convs.byID[j.Conversation], message, parley.EventJobExecuted, render.JobExecuted(j))
+	}
+	return nil
+}
+
+func (f *finisher) event(v *conv, m parley.MessageID, kind parley.EventKind, body []byte) {
+	f.tx.append(parley.Event{Company: v.Company, Stream: v.ID.Stream(), Channel: v.Channel, Message: m, Kind: kind, Body: body})
+}
+
+// early applies receipts that came before the outcome they belong to.
+func (f *finisher) early(items []*finishItem) error {
+	ids := map[parley.ChannelID][]string{}
+	convs := map[string]parley.ConversationID{}
+	for _, i := range items {
+		if i.in.Result == Delivered && i.in.Sent.ProviderID != "" {
+			ids[i.out.Job.Channel] = append(ids[i.out.Job.Channel], i.in.Sent.ProviderID)
+			convs[i.in.Sent.ProviderID] = i.out.Job.Conversation
+		}
+	}
+	for channel, sent := range ids {
+		found := map[string]parley.Ack{}
+		text := fmt.Sprintf("SELECT provider_id, ack FROM receipt WHERE channel_id = %d AND provider_id IN (%%s)", channel)
+		err := lookup(f.tx.ctx, f.tx.q, text, sent, func(scan scanFunc) error {
+			var id string
+			var ack parley.Ack
+			err := scan(&id, &ack)
+			found[id] = ack
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for id, ack := range found {
+			if err := f.applyReceipt(channel, convs[id], id, ack); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (f *finisher) applyReceipt(channel parley.ChannelID, conversation parley.ConversationID, id string, ack parley.Ack) error {
+	if err := f.messages.run(f.tx, nil); err != nil { // raise needs the rows of further parts
+		return err
+	}
+	m, err := f.tx.sentMessage(channel, conversation, id)
+	if err != nil {
+		return err
+	}
+	if err := f.tx.raise(f.convs, m, ack); err != nil {
+		return err
+	}
+	_, err = f.tx.Exec("DELETE FROM receipt WHERE channel_id = $1 AND provider_id = $2", int64(channel), id)
+	return err
+}
+
+// next finds what became ready: the next part, or the conversation's next job.
+func (f *finisher) next(items []*finishItem) error {
+	byConv := map[parley.ConversationID]*finishItem{}
+	var ended []parley.ConversationID
+	for _, i := range items {
+		if i.out.Job.State.Open() {
+			w := *i.in.Work
+			w.Job = i.out.Job
+			i.out.Next = []Work{w}
+			continue
+		}
+		byConv[i.out.Job.Conversation] = i
+		ended = append(ended, i.out.Job.Conversation)
+	}
+	heads, err := f.tx.promote(ended)
+	for _, w := range heads {
+		i := byConv[w.Job.Conversation]
+		i.out.Next = append(i.out.Next, w)
+	}
+	return err
+}

@@ -1,0 +1,212 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+
+	_ "modernc.org/sqlite" // the driver
+)
+
+// idBlock is how many ids a reservation takes from SQLite's counter: enough that
+// it is rarely written, few enough that ids stay readable over restarts.
+const idBlock = 4096
+
+// A sqliteBackend is one file with one writing connection and a pool of readers.
+type sqliteBackend struct {
+	path   string
+	writes *sql.DB
+	writer *statements
+	reads  *sql.DB
+	read   *statements
+	ids    idRange
+}
+
+// sqliteDSN is the address of the file with the pragmas that every connection
+// needs, so that none can miss one.
+func sqliteDSN(path string, pragmas ...string) string {
+	q := url.Values{}
+	for _, p := range append([]string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+		"wal_autocheckpoint(0)", "temp_store(MEMORY)", "cache_size(-32768)"}, pragmas...) {
+		q.Add("_pragma", p)
+	}
+	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: q.Encode()}).String()
+}
+
+func openSQLite(ctx context.Context, path string) (*sqliteBackend, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("make data directory: %w", err)
+	}
+	b := &sqliteBackend{path: path}
+	// auto_vacuum counts only if it is set before the first table.
+	if b.writes, err = sql.Open("sqlite", sqliteDSN(path, "auto_vacuum(INCREMENTAL)")); err != nil {
+		return nil, err
+	}
+	b.writes.SetMaxOpenConns(1)
+	conn, err := b.writes.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	b.writer = &statements{db: conn}
+	if b.reads, err = sql.Open("sqlite", sqliteDSN(path, "query_only(1)")); err != nil {
+		return nil, err
+	}
+	b.reads.SetMaxOpenConns(max(4, runtime.NumCPU()))
+	b.reads.SetMaxIdleConns(max(4, runtime.NumCPU()))
+	b.read = &statements{db: b.reads}
+	return b, nil
+}
+
+func (b *sqliteBackend) lanes() int      { return 1 }
+func (b *sqliteBackend) reader() querier { return b.read }
+
+func (b *sqliteBackend) begin(ctx context.Context, _ int) (transaction, error) {
+	if _, err := b.writer.exec(ctx, "BEGIN IMMEDIATE", nil); err != nil {
+		return nil, err
+	}
+	return sqliteTx{b.writer}, nil
+}
+
+func (b *sqliteBackend) reserve(ctx context.Context, n int) (ids, error) {
+	if b.ids.end-b.ids.next < int64(n) {
+		block := max(int64(n), idBlock)
+		err := b.writer.query(ctx, "UPDATE id_block SET next = next + $1 RETURNING next", []any{block}, func(scan scanFunc) error {
+			return scan(&b.ids.end)
+		})
+		if err != nil {
+			return nil, err
+		}
+		b.ids.next = b.ids.end - block
+	}
+	r := b.ids
+	b.ids.next = b.ids.end
+	return ids{r}, nil
+}
+
+// unused keeps the rest: with one lane, nobody has taken a later id meanwhile.
+func (b *sqliteBackend) unused(rest ids) {
+	if len(rest) > 0 {
+		b.ids = rest[len(rest)-1]
+	}
+}
+
+// settled is never asked: a local COMMIT has an answer.
+func (b *sqliteBackend) settled(context.Context, string) (bool, error) { return false, nil }
+
+func (b *sqliteBackend) close() error {
+	b.writer.close()
+	b.read.close()
+	if c, ok := b.writer.db.(*sql.Conn); ok {
+		_ = c.Close()
+	}
+	readErr, writeErr := b.reads.Close(), b.writes.Close()
+	if writeErr != nil {
+		return writeErr
+	}
+	return readErr
+}
+
+type sqliteTx struct{ *statements }
+
+func (t sqliteTx) mark(context.Context) (string, error) { return "", nil }
+
+func (t sqliteTx) commit(ctx context.Context) error {
+	_, err := t.exec(ctx, "COMMIT", nil)
+	return err
+}
+
+func (t sqliteTx) rollback(ctx context.Context) error {
+	_, err := t.exec(ctx, "ROLLBACK", nil)
+	return err
+}
+
+// statements runs prepared statements of one connection or pool. The set of
+// texts in the program is small, so they are kept for ever.
+type statements struct {
+	db interface {
+		PrepareContext(ctx context.Context, query string) (*sql.Stmt, error)
+	}
+	mu    sync.RWMutex
+	known map[string]*sql.Stmt
+}
+
+func (s *statements) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	s.mu.RLock()
+	stmt := s.known[query]
+	s.mu.RUnlock()
+	if stmt != nil {
+		return stmt, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if stmt := s.known[query]; stmt != nil {
+		return stmt, nil
+	}
+	stmt, err := s.db.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	if s.known == nil {
+		s.known = map[string]*sql.Stmt{}
+	}
+	s.known[query] = stmt
+	return stmt, nil
+}
+
+func (s *statements) exec(ctx context.Context, query string, args []any) (int64, error) {
+	stmt, err := s.prepare(ctx, query)
+	if err != nil {
+		return 0, err
+	}
+	res, err := stmt.ExecContext(ctx, args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (s *statements) query(ctx context.Context, query string, args []any, row func(scan scanFunc) error) error {
+	stmt, err := s.prepare(ctx, query)
+	if err != nil {
+		return err
+	}
+	rows, err := stmt.QueryContext(ctx, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func (s *statements) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, stmt := range s.known {
+		_ = stmt.Close()
+	}
+	s.known = nil
+}
+
+// script runs several statements as one transaction.
+func (b *sqliteBackend) script(ctx context.Context, text string) error {
+	conn := b.writer.db.(*sql.Conn)
+	_, err := conn.ExecContext(ctx, "BEGIN IMMEDIATE;\n"+text+"\nCOMMIT;")
+	if err != nil {
+		_, _ = conn.ExecContext(ctx, "ROLLBACK") // fails if nothing was begun
+	}
+	return err
+}
