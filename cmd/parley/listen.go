@@ -1,0 +1,55 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Limits of the HTTP server. Bodies are bounded where they are read.
+const (
+	headerTimeout = 10 * time.Second
+	readTimeout   = 2 * time.Minute
+	idleTimeout   = 2 * time.Minute
+	maxHeader     = 64 << 10
+)
+
+// A listener is the address that requests come to, also named in a file in the
+// data directory.
+type listener struct {
+	net.Listener
+	file   string
+	server *http.Server
+}
+
+func listen(address, dir string) (*listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w; choose another address with --listen", err)
+	}
+	return &listener{Listener: l, file: filepath.Join(dir, "listen")}, nil
+}
+
+func (l *listener) address() string { return l.Addr().String() }
+
+// announce writes the address where scripts find it.
+func (l *listener) announce() error {
+	if err := os.WriteFile(l.file, []byte(l.address()+"\n"), 0o600); err != nil {
+		return fmt.Errorf("write the address: %w", err)
+	}
+	return nil
+}
+
+func (l *listener) withdraw() {
+	if err := os.Remove(l.file); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return // a stale file is removed at the next start
+	}
+}
+
+func newServer(h http.Handler) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader}
+}
