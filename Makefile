@@ -1,0 +1,36 @@
+# make test is what CI runs. It needs Go and a C compiler (for the race detector).
+# With PARLEY_TEST_POSTGRES=postgres://user:password@host/postgres the tests of the
+# database run on PostgreSQL too; the user must be allowed to create databases.
+
+GO      ?= go
+FUZZ    ?= 5s
+
+.PHONY: test check race fuzz bench build clean
+
+test: check race fuzz
+
+# Formatting, vet, staticcheck.
+check:
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+race:
+	$(GO) test -race -timeout 15m ./...
+
+# A few seconds of every fuzz target; FUZZ=10m for a long run.
+fuzz:
+	@grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|/[^/]*:[0-9]+:func | |' | sort -u | while read -r dir target; do \
+		echo "fuzz $$dir $$target"; \
+		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ) $$dir || exit 1; \
+	done
+
+# Benchmarks of the hot paths, with allocations.
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/parley ./cmd/parley
+
+clean:
+	rm -rf bin
