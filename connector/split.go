@@ -10,13 +10,14 @@ import (
 // parley.UTF16Len or utf8.RuneCountInString), which must grow by at least one
 // with each rune and be at most 2 for one. It cuts where it hurts least: between
 // paragraphs, else lines, else sentences, else words, else anywhere between two
-// runes; never so early that a piece is under half the limit if it need not be.
-// White space at a cut is dropped, so that no piece starts or ends with it. A
-// text that fits comes back as it is. limit must be at least 2.
+// runes; never where what is before the cut is under half the limit by size,
+// rounded down, if it need not be. White space at a cut is dropped and does not
+// count against the limit, so that no piece starts or ends with it. A text that
+// fits comes back as it is. limit must be at least 2.
 func Split(text string, limit int, size func(string) int) []string {
 	var pieces []string
 	for size(text) > limit {
-		at := cut(text, prefix(text, limit, size))
+		at := cut(text, prefix(text, limit/2-1, size), prefix(text, limit, size))
 		if piece := strings.TrimRightFunc(text[:at], unicode.IsSpace); piece != "" {
 			pieces = append(pieces, piece)
 		}
@@ -42,24 +43,37 @@ func prefix(text string, limit int, size func(string) int) int {
 	return n
 }
 
-// cut returns where to end a piece that may take up to max bytes.
-func cut(text string, max int) int {
-	window := text[:max]
-	for _, sep := range []string{"\n\n", "\n", ". ", "! ", "? ", " "} {
-		if i := strings.LastIndex(window, sep); i >= max/2 {
-			return i + len(sep)
-		}
-	}
-	if r, _ := utf8.DecodeRuneInString(text[max:]); unicode.IsSpace(r) {
-		return max
-	}
-	return clusterStart(text, max)
+// A border is a place to cut. Its white space may lie beyond the limit, because
+// it is dropped there.
+type border struct {
+	text  string
+	space int // bytes of white space at its end
 }
 
-// clusterStart moves a cut back so that it does not part a rune from the
-// combining marks, joiners and variation selectors that belong to it.
-func clusterStart(text string, at int) int {
-	for i := at; i > at/2; {
+var borders = []border{{"\n\n", 2}, {"\n", 1}, {". ", 1}, {"! ", 1}, {"? ", 1}}
+
+// cut returns where to end a piece whose text may take up to most bytes, and more
+// than least if possible.
+func cut(text string, least, most int) int {
+	for _, b := range borders {
+		window := text[:min(most+b.space, len(text))]
+		if i := strings.LastIndex(window, b.text); i > least {
+			return i + len(b.text)
+		}
+	}
+	if r, _ := utf8.DecodeRuneInString(text[most:]); unicode.IsSpace(r) {
+		return most
+	}
+	if i := strings.LastIndexByte(text[:most], ' '); i > least {
+		return i + 1
+	}
+	return clusterStart(text, least, most)
+}
+
+// clusterStart moves a cut back, but not to least, so that it does not part a rune
+// from the combining marks, joiners and variation selectors that belong to it.
+func clusterStart(text string, least, at int) int {
+	for i := at; i > least; {
 		next, _ := utf8.DecodeRuneInString(text[i:])
 		prev, width := utf8.DecodeLastRuneInString(text[:i])
 		if !joins(next) && prev != zeroWidthJoiner {

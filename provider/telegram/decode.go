@@ -116,8 +116,16 @@ func (d decoder) said(m *message) (connector.Message, string) {
 	if m.Text == "" {
 		what.Unsupported, reason = d.content("message")
 	}
+	if placed(what.Unsupported) {
+		what.Location = m.location()
+	}
+	if what.Location != nil {
+		what.Unsupported = ""
+	}
 	return what, reason
 }
+
+func placed(kind string) bool { return kind == "location" || kind == "venue" }
 
 // edit takes the new text. A change to what has neither text nor caption, such as
 // the next place of a live location, cannot be carried. Edits in the same second

@@ -6,9 +6,10 @@
 // message is its message_id, which is unique only within its chat: whoever looks
 // a message up needs both. All ids are decimal text.
 //
-// What a person says that is no text arrives with its caption and the name of
-// its kind, so that nothing is lost in silence. Updates that are about no
-// message, and service messages, are returned as unknown.
+// Texts and places (locations and venues) arrive as they are. What else a person
+// says arrives with its caption and the name of its kind, so that nothing is lost
+// in silence. Updates that are about no message, and service messages, are
+// returned as unknown.
 //
 // Where this differs from the Bot API's documents:
 //   - Two edits within one second have the same edit_date, so the version of an
@@ -23,6 +24,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"fmt"
+	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
@@ -120,10 +122,19 @@ func (c *client) Verify(ctx context.Context) (connector.Account, error) {
 	return connector.Account{ID: decimal(me.ID), Name: me.name()}, nil
 }
 
+// Authenticate checks the secret header alone, so that the body of a forged
+// callback need not be read. The error is of KindUnauthorized.
+func (c *client) Authenticate(header http.Header) error {
+	if !c.authentic(header.Get(secretHeader)) {
+		return parley.Errorf(parley.KindUnauthorized, "the callback's secret is missing or wrong")
+	}
+	return nil
+}
+
 // Receive checks the secret header and decodes the one update in the body.
 func (c *client) Receive(_ context.Context, cb connector.Callback) ([]connector.Event, connector.Reply, error) {
-	if !c.authentic(cb.Header.Get(secretHeader)) {
-		return nil, connector.Reply{}, parley.Errorf(parley.KindUnauthorized, "the callback's secret is missing or wrong")
+	if err := c.Authenticate(cb.Header); err != nil {
+		return nil, connector.Reply{}, err
 	}
 	return []connector.Event{decode(cb.Body, c.bot)}, connector.Reply{}, nil
 }

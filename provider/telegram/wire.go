@@ -2,9 +2,11 @@ package telegram
 
 import (
 	"bytes"
+	"math"
 	"strings"
 	"time"
 
+	"github.com/parley-im/parley"
 	"github.com/parley-im/parley/connector"
 )
 
@@ -28,6 +30,8 @@ type (
 		EditDate   int64     `json:"edit_date"`
 		Text       string    `json:"text"`
 		Caption    string    `json:"caption"`
+		Location   *point    `json:"location"`
+		Venue      *venue    `json:"venue"`
 		Reply      *parent   `json:"reply_to_message"`
 		Markup     *keyboard `json:"reply_markup"`
 
@@ -37,6 +41,17 @@ type (
 		ForwardFromChat present `json:"forward_from_chat"`
 		ForwardName     present `json:"forward_sender_name"`
 		ForwardDate     present `json:"forward_date"`
+	}
+
+	point struct {
+		Latitude  *float64 `json:"latitude"`  // degrees
+		Longitude *float64 `json:"longitude"` // degrees
+	}
+
+	venue struct {
+		Location *point `json:"location"`
+		Title    string `json:"title"`
+		Address  string `json:"address"`
 	}
 
 	parent struct {
@@ -166,6 +181,29 @@ func (m *message) replyTo() string {
 		return ""
 	}
 	return decimal(r.MessageID)
+}
+
+// location returns where a location or a venue is, nil if the message has none
+// that is a place on earth. A venue repeats its location beside it. Source: Bot
+// API, Message, read 2026-11.
+func (m *message) location() *parley.Location {
+	where, v := m.Location, m.Venue
+	if v == nil {
+		v = &venue{}
+	}
+	if v.Location != nil {
+		where = v.Location
+	}
+	if !where.real() {
+		return nil
+	}
+	return &parley.Location{Latitude: *where.Latitude, Longitude: *where.Longitude,
+		Name: strings.TrimSpace(v.Title), Address: strings.TrimSpace(v.Address)}
+}
+
+func (p *point) real() bool {
+	return p != nil && p.Latitude != nil && p.Longitude != nil &&
+		math.Abs(*p.Latitude) <= 90 && math.Abs(*p.Longitude) <= 180
 }
 
 func (m *message) forwarded() bool {

@@ -90,10 +90,27 @@ func (b *bot) open(p *person) (*chat, error) {
 	}
 	ch := b.chats[p.id]
 	if ch == nil {
-		ch = &chat{person: p}
+		ch = &chat{person: p, lastID: b.s.opts.FirstMessage}
 		b.chats[p.id] = ch
 	}
 	return ch, nil
+}
+
+// Meet makes a person who started the bot some time ago, which is in no update.
+// Its errors are those of Say.
+func (s *Server) Meet(account, person string) error {
+	b, err := s.findBot(account)
+	if err != nil {
+		return err
+	}
+	p, err := s.meet(person)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, err = b.open(p)
+	return err
 }
 
 // hears reports why p cannot do anything in the chat with b, if so.

@@ -42,6 +42,10 @@ type Options struct {
 	// QueueSize bounds the undelivered updates of a bot; beyond it people cannot
 	// write to it. 0 means 200 000.
 	QueueSize int
+	// FirstMessage is the id before the first message of every chat. A simulator
+	// that forgets its chats at every start, in front of a gateway that does not,
+	// must not give an id twice: it starts behind all former ones.
+	FirstMessage int64
 }
 
 func (o Options) withDefaults() Options {
