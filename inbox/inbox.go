@@ -1,0 +1,155 @@
+package inbox
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/parley-im/parley"
+	"github.com/parley-im/parley/connector"
+	"github.com/parley-im/parley/store"
+)
+
+// What a zero Config field stands for.
+const (
+	defaultItems = 2048
+	defaultBytes = 64 << 20
+	defaultRows  = 100
+	defaultKept  = 8 << 20
+)
+
+// rows is what the package needs of the store.
+type rows interface {
+	// Receive stores events, each once; the second result has an error for each
+	// that alone failed.
+	Receive(ctx context.Context, items ...*store.Receive) ([]store.Received, []error)
+	Quarantine(ctx context.Context, q store.Quarantined) error
+}
+
+// clients finds the channel and the open client that a callback address belongs
+// to. KindNotFound: there is none.
+type clients interface {
+	ByCallback(ctx context.Context, provider, path string) (*parley.Channel, connector.Client, connector.Spec, error)
+}
+
+// A Config is what an Inbox works with. Fields without a stated default are
+// required.
+type Config struct {
+	Store   rows
+	Clients clients
+	Log     *slog.Logger
+	Now     func() time.Time // nil is time.Now
+
+	// MaxItems and MaxBytes bound the callbacks under way, by number and by the
+	// size of their bodies; 0 is 2048 and 64 MiB. A channel may take three quarters
+	// while it is alone, and a quarter otherwise.
+	MaxItems int
+	MaxBytes int64
+	// QuarantineRows and QuarantineBytes bound what a channel may put into
+	// quarantine in a minute; 0 is 100 and 8 MiB. Beyond the bytes only the
+	// beginning is kept.
+	QuarantineRows  int
+	QuarantineBytes int64
+}
+
+func (c *Config) setDefaults() {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.MaxItems == 0 {
+		c.MaxItems = defaultItems
+	}
+	if c.MaxBytes == 0 {
+		c.MaxBytes = defaultBytes
+	}
+	if c.QuarantineRows == 0 {
+		c.QuarantineRows = defaultRows
+	}
+	if c.QuarantineBytes == 0 {
+		c.QuarantineBytes = defaultKept
+	}
+}
+
+// Counts are totals since the start.
+type Counts struct {
+	Events      int64 // stored, without duplicates
+	Duplicates  int64
+	Quarantined int64
+	Dropped     int64 // not understood, and beyond what quarantine takes
+	Refused     int64 // callbacks answered 503
+}
+
+// An Inbox is safe for concurrent use.
+type Inbox struct {
+	cfg      Config
+	gate     gate
+	garbage  *flood // what connectors did not understand
+	failures *flood // what we failed to store
+
+	events, duplicates, quarantined, dropped, refused atomic.Int64
+}
+
+// New returns an Inbox. It starts nothing.
+func New(cfg Config) *Inbox {
+	cfg.setDefaults()
+	return &Inbox{
+		cfg:      cfg,
+		gate:     gate{items: cfg.MaxItems, bytes: cfg.MaxBytes, channels: make(map[parley.ChannelID]load)},
+		garbage:  newFlood(cfg.QuarantineRows, cfg.QuarantineBytes),
+		failures: newFlood(cfg.QuarantineRows, cfg.QuarantineBytes),
+	}
+}
+
+// Counts returns the totals.
+func (in *Inbox) Counts() Counts {
+	return Counts{
+		Events:      in.events.Load(),
+		Duplicates:  in.duplicates.Load(),
+		Quarantined: in.quarantined.Load(),
+		Dropped:     in.dropped.Load(),
+		Refused:     in.refused.Load(),
+	}
+}
+
+// Store stores what a session or a poll heard, and returns once it is committed.
+// The channel's Account must be set. After an error nothing may be acknowledged to
+// the provider: KindUnavailable, or the context's end. An event that alone cannot
+// be stored is quarantined and is no error.
+func (in *Inbox) Store(ctx context.Context, ch *parley.Channel, source string, events ...connector.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	size := int64(0)
+	for i := range events {
+		size += int64(len(events[i].Raw))
+	}
+	// A session has at most one call under way and holds its events anyhow, so it is
+	// counted but never refused; callbacks yield.
+	leave := in.gate.force(ch.ID, size)
+	defer leave()
+	t, err := in.keep(ctx, delivery{ch: ch, source: source, events: events})
+	in.count(t)
+	in.heard(ctx, ch, source, t, err)
+	return err
+}
+
+// heard writes a line if something is off.
+func (in *Inbox) heard(ctx context.Context, ch *parley.Channel, source string, t tally, err error) {
+	if !t.odd() && err == nil {
+		return
+	}
+	attrs := []slog.Attr{slog.String("provider", ch.Provider), slog.Int64("channel_id", int64(ch.ID)),
+		slog.String("source", source), t.attr()}
+	if err != nil {
+		attrs = append(attrs, slog.Any("error", err))
+	}
+	in.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "received", attrs...)
+}
+
+func (in *Inbox) count(t tally) {
+	in.events.Add(int64(t.stored))
+	in.duplicates.Add(int64(t.duplicates))
+	in.quarantined.Add(int64(t.quarantined))
+	in.dropped.Add(int64(t.dropped))
+}
