@@ -1,0 +1,196 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/parley-im/parley"
+	"github.com/parley-im/parley/store"
+)
+
+const (
+	conversationsPath = "/p1/companies/{C}/conversations"
+	postConversation  = "POST " + conversationsPath
+	onCV              = conversationsPath + "/{CV}"
+)
+
+func conversationScenes() []scene {
+	return []scene{
+		{number: "106", play: startedByText},
+		{number: "107", play: func(t *testing.T, n *tenant) {
+			const body = "provider=whatsapp&phone=79250000009&message=hi"
+			first := n.post(t, conversationsPath, body).expect(t, "ok").at("data", "conversation", "external_id")
+			again := n.post(t, conversationsPath, body).expect(t, "ok").at("data", "conversation", "external_id")
+			known := n.post(t, conversationsPath, "provider=whatsapp&phone=79250000001&text=hi").expect(t, "ok").at("data", "conversation", "external_id")
+			if first != again || known != float64(n.ids["CV"]) {
+				t.Errorf("got %v and %v, and %v for the known contact %d", first, again, known, n.ids["CV"])
+			}
+		}},
+		{number: "108", play: func(t *testing.T, n *tenant) {
+			n.post(t, conversationsPath, "provider=whatsapp&text=hi").expect(t, "400 phone")
+			n.post(t, conversationsPath, "provider=whatsapp&phone=12&text=hi").expect(t, "400 phone")
+			n.post(t, conversationsPath, "provider=whatsapp&phone=79250000001&text=hi").expect(t, "ok")
+			n.gateway.tenant(t).post(t, conversationsPath, "provider=whatsapp&phone=79250000001&text=hi").expect(t, "400 provider whatsapp")
+		}},
+		{number: "109", play: func(t *testing.T, n *tenant) {
+			got := n.post(t, conversationsPath, "provider=telegram_personal&username=@u&text=hi").expect(t, "ok")
+			if got.at("data", "conversation", "name") != "u" || len(n.open(t, "TP")) != 1 {
+				t.Errorf("got %s", got.text)
+			}
+			n.post(t, conversationsPath, "provider=telegram_personal&nickname=u&message=hi&send_to_crm=0").expect(t, "ok")
+			n.post(t, conversationsPath, "provider=telegram_personal&phone=79250000002&text=hi").expect(t, "ok")
+		}},
+		{number: "110", tries: []try{
+			on(postConversation, "provider=telegram_personal&username=u&phone=79250000002&text=hi", "400 username phone"),
+			on(postConversation, "provider=telegram_personal&text=hi", "400 phone username"), on(postConversation, "provider=telegram_personal&username=u", "400 text"),
+			on(postConversation, "provider=telegram_personal&username=@&text=hi", "400 username"),
+			on(postConversation, "provider=telegram_personal&username=u&text=hi&send_to_crm=maybe", "400 send_to_crm"),
+			on(postConversation, "provider=telegram_personal&username=&phone=&text=hi", "400 phone username"),
+			on(postConversation, "provider=telegram_personal&username=u&text=hi", "ok"),
+		}},
+		{number: "111", tries: []try{
+			on(postConversation, "provider=whatsapp_business&phone=79250000001", "400 provider"), on(postConversation, "provider=telegram&phone=79250000001", "400 provider"),
+			on(postConversation, "phone=79250000001", "400 provider"),
+		}},
+		{number: "112", play: func(t *testing.T, n *tenant) {
+			n.ids["X"] = n.full(t).ids["CV"]
+			n.get(t, conversationsPath+"/999999999").expect(t, "404 Conversation")
+			n.get(t, conversationsPath+"/{X}").expect(t, "404 Conversation")
+			n.get(t, conversationsPath+"/{X}/messages").expect(t, "404 Conversation")
+			n.post(t, conversationsPath+"/{X}/messages", "message=hi").expect(t, "404 Conversation")
+			n.put(t, conversationsPath+"/{X}/note", "note=hi").expect(t, "404 Conversation")
+			n.get(t, onCV).expect(t, "ok")
+		}},
+		{number: "113", play: noted},
+		{number: "114", play: assigned},
+		{number: "115", play: toggled},
+	}
+}
+
+// open returns the open jobs of a channel.
+func (n *tenant) open(t *testing.T, channel string) []store.Work {
+	t.Helper()
+	work, err := n.db.OpenWork(context.Background(), parley.ChannelID(n.ids[channel]), 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return work
+}
+
+var (
+	isoTime   = regexp.MustCompile(`"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"`)
+	unixStamp = regexp.MustCompile(`(_timestamp|_at)":1\d{9}`)
+)
+
+// still hides the times of an answer.
+func still(text string) string {
+	return unixStamp.ReplaceAllString(isoTime.ReplaceAllString(text, `"ISO"`), `$1":UNIX`)
+}
+
+const shape = `{"external_id":%v,"name":"%s","channel_id":{WA},"channel_type":"whatsapp","created_at":"ISO","created_at_timestamp":UNIX,` +
+	`"avatar":"/avatars/original/missing.png","sender_external_id":"%s","meta":{},"last_message_at":%s,"last_income_message_at":%s,` +
+	`"bitrix_block_openlines":false}`
+
+func startedByText(t *testing.T, n *tenant) {
+	got := n.post(t, conversationsPath, "provider=whatsapp&phone=79250000007&text=hi").expect(t, "ok")
+	id := got.at("data", "conversation", "external_id")
+	want := n.fill(`{"status":"ok","data":{"conversation":` + fmt.Sprintf(shape, id, "79250000007", "79250000007", "0", "0") + `}}`)
+	if diff := cmp.Diff(want, still(got.text)); diff != "" {
+		t.Error(diff)
+	}
+	if work := n.open(t, "WA"); len(work) != 1 || work[0].Message.Text != "hi" || work[0].Chat != "79250000007" {
+		t.Errorf("got jobs %+v", work)
+	}
+	list := n.get(t, conversationsPath).expect(t, "ok")
+	want = n.fill(`{"status":"ok","data":{"conversations":[` + fmt.Sprintf(shape, n.ids["CV"], "Ann", "79250000001", "UNIX", "UNIX") + `],"next_page":null}}`)
+	if diff := cmp.Diff(want, still(list.text)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestStart checks conversations that begin without a message, on a store that
+// can make them.
+func TestStart(t *testing.T) {
+	t.Parallel()
+	db := openSQLite(t)
+	quiet := &quietStore{DB: db}
+	n := newGateway(t, db, func(c *Config) { c.Store = quiet }).full(t)
+	got := n.post(t, conversationsPath, "provider=whatsapp&phone=%2B7 (925) 000-00-01").expect(t, "ok")
+	if got.at("data", "conversation", "external_id") != float64(77) || quiet.with != (store.First{External: "79250000001", PublicID: "79250000001", Name: "79250000001"}) {
+		t.Errorf("got %s for %+v", got.text, quiet.with)
+	}
+	if work := n.open(t, "WA"); len(work) != 0 {
+		t.Errorf("got jobs %+v", work)
+	}
+	n = newGateway(t, db).full(t)
+	n.post(t, conversationsPath, "provider=whatsapp&phone=79250000001").expect(t, "400 text")
+}
+
+type quietStore struct {
+	*store.DB
+	with store.First
+}
+
+func (q *quietStore) StartConversation(_ context.Context, ch *parley.Channel, with store.First) (parley.Conversation, error) {
+	q.with = with
+	return parley.Conversation{ID: 77, Channel: ch.ID, Name: with.Name, PublicID: with.PublicID, Spelling: ch.Spelling}, nil
+}
+
+func (n *tenant) stored(t *testing.T) parley.Conversation {
+	t.Helper()
+	v, err := n.db.Conversation(context.Background(), n.company, parley.ConversationID(n.ids["CV"]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func noted(t *testing.T, n *tenant) {
+	got := n.put(t, onCV+"/note", "note=hi").expect(t, "updated")
+	if note := n.stored(t).Note; got.text != `{"status":"updated"}` || note != "hi" {
+		t.Errorf("got %s and note %q", got.text, note)
+	}
+	n.put(t, onCV+"/note", "").expect(t, "400 note")
+	n.put(t, onCV+"/note", `{"note":["x"]}`).expect(t, "400 note")
+	if note := n.stored(t).Note; note != "hi" {
+		t.Errorf("after a refusal: note %q", note)
+	}
+	n.put(t, onCV+"/note", "note=").expect(t, "updated")
+	if note := n.stored(t).Note; note != "" {
+		t.Errorf("after clearing: note %q", note)
+	}
+}
+
+func assigned(t *testing.T, n *tenant) {
+	for _, step := range []struct {
+		body, want string
+		assignee   int64
+	}{{"assignee_id=42", "ok", 42}, {"assignee_id=0", "400 assignee_id", 42}, {"assignee_id=x", "400 assignee_id", 42}, {"", "ok", 0}} {
+		got := n.put(t, onCV+"/assign", step.body).expect(t, step.want)
+		if step.want == "ok" && got.at("data", "conversation", "external_id") != float64(n.ids["CV"]) {
+			t.Errorf("got %s", got.text)
+		}
+		if a := n.stored(t).Assignee; a != step.assignee {
+			t.Errorf("after %q: assignee %d, want %d", step.body, a, step.assignee)
+		}
+	}
+}
+
+func toggled(t *testing.T, n *tenant) {
+	for _, step := range []struct {
+		body, want string
+		blocked    bool
+	}{{"enabled=true", "ok", true}, {"enabled=true", "ok", true}, {"", "ok", false}, {"", "ok", true}, {"enabled=maybe", "400 enabled", true}, {`{"enabled":0}`, "ok", false}} {
+		got := n.put(t, onCV+"/toggle_bitrix_block_openlines", step.body).expect(t, step.want)
+		if step.want == "ok" && got.at("data", "conversation", "bitrix_block_openlines") != step.blocked {
+			t.Errorf("got %s", got.text)
+		}
+		if b := n.stored(t).BitrixBlock; b != step.blocked {
+			t.Errorf("after %q: %v, want %v", step.body, b, step.blocked)
+		}
+	}
+}

@@ -1,0 +1,249 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/parley-im/parley"
+	"github.com/parley-im/parley/params"
+	"github.com/parley-im/parley/seal"
+)
+
+// A call is one request on its way to its answer.
+type call struct {
+	w       http.ResponseWriter
+	r       *http.Request
+	ctx     context.Context
+	server  *Server
+	started time.Time
+
+	node     *node // nil until the route is known
+	endpoint *endpoint
+	ids      [idNames]int64
+
+	// What the checks found; zero where the path names none.
+	user    parley.User
+	company parley.Company
+	channel *parley.Channel
+	conv    parley.Conversation
+
+	set    *params.Set // nil until it is read
+	status int         // 0 until the answer is written
+	err    error       // what it was, if it is a failure
+}
+
+// handle makes the checks and calls the endpoint. The order of the checks is part
+// of the API: the first that fails is the answer.
+func (s *Server) handle(c *call) error {
+	if first, rest, _ := next(pathOf(c.r)); first == "avatars" && isAvatar(rest) {
+		return s.showAvatar(c)
+	}
+	checks := [...]func(*call) error{
+		s.route,
+		accept,
+		s.authenticate,
+		// A limit on the user's requests belongs here: KindThrottled with RetryAfter.
+		s.access,
+		paywall,
+		s.target,
+	}
+	for _, check := range checks {
+		if err := check(c); err != nil {
+			return err
+		}
+	}
+	return c.endpoint.handle(c)
+}
+
+// route finds the endpoint.
+func (s *Server) route(c *call) error {
+	first, rest, _ := next(pathOf(c.r))
+	if first == "p1" {
+		c.node = s.root.find(rest, &c.ids)
+	}
+	if c.node == nil {
+		return errNoRoute
+	}
+	c.endpoint = c.node.methods[c.r.Method]
+	if c.endpoint == nil {
+		c.w.Header().Set("Allow", c.node.allow)
+		return errNotAllowed
+	}
+	return nil
+}
+
+// pattern names the route in logs.
+func (c *call) pattern() string {
+	if c.node == nil {
+		return "none"
+	}
+	return "/p1/" + c.node.pattern
+}
+
+// accept refuses clients that would not take JSON.
+func accept(c *call) error {
+	lines := c.r.Header["Accept"]
+	blank := true
+	for _, line := range lines {
+		for media := range strings.SplitSeq(line, ",") {
+			if takesJSON(media) {
+				return nil
+			}
+			blank = blank && strings.TrimSpace(media) == ""
+		}
+	}
+	if blank {
+		return nil
+	}
+	return errNotAcceptable
+}
+
+// takesJSON reports whether a media range covers application/json and is not
+// refused by its weight. A bare * is what old Java clients write for */*.
+func takesJSON(media string) bool {
+	name, parameters, _ := strings.Cut(media, ";")
+	name = strings.TrimSpace(name)
+	if name != "*/*" && name != "*" && !strings.EqualFold(name, "application/*") && !strings.EqualFold(name, "application/json") {
+		return false
+	}
+	for p := range strings.SplitSeq(parameters, ";") {
+		key, value, _ := strings.Cut(p, "=")
+		if strings.EqualFold(strings.TrimSpace(key), "q") {
+			weight, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			return err != nil || weight > 0
+		}
+	}
+	return true
+}
+
+type userStore interface {
+	UserByToken(ctx context.Context, hash []byte) (parley.User, error)
+}
+
+var errNoToken = parley.Errorf(parley.KindUnauthorized, "No token provided")
+
+// authenticate finds the user. The body is read only if the token can be nowhere
+// else.
+func (s *Server) authenticate(c *call) error {
+	token := params.Token(c.r, nil)
+	if token == "" {
+		if set, err := c.parameters(); err == nil {
+			token = params.Token(c.r, set)
+		}
+	}
+	if token == "" {
+		return errNoToken
+	}
+	var err error
+	c.user, err = s.store.UserByToken(c.ctx, seal.HashToken(token))
+	return err
+}
+
+var errNoCompany = parley.Errorf(parley.KindNotFound, "Company not found")
+
+// access finds the company, which must be the user's.
+func (s *Server) access(c *call) error {
+	id := c.ids[idCompany]
+	if id == 0 {
+		return nil
+	}
+	company, err := s.store.Company(c.ctx, parley.CompanyID(id))
+	if err != nil {
+		return err
+	}
+	if company.User != c.user.ID {
+		return errNoCompany
+	}
+	c.company = company
+	return nil
+}
+
+var errPaywall = parley.Errorf(parley.KindPayment, "Payment required")
+
+// paywall closes everything below a company, but not the company itself, which
+// must stay within reach of who pays for it.
+func paywall(c *call) error {
+	if c.company.Paywall && c.endpoint.pattern != "companies/C" {
+		return errPaywall
+	}
+	return nil
+}
+
+// target finds what else the path names.
+func (s *Server) target(c *call) error {
+	if c.endpoint.target == nil {
+		return nil
+	}
+	return c.endpoint.target(c)
+}
+
+// parameters reads the parameters, from wherever they are.
+func (c *call) parameters() (*params.Set, error) {
+	if c.set != nil {
+		return c.set, nil
+	}
+	set, err := params.Read(c.r, params.Options{MaxBody: c.server.maxBody})
+	if err != nil {
+		return nil, err
+	}
+	c.set = set
+	return set, nil
+}
+
+// bind reads the parameters and starts to bind them.
+func (c *call) bind() (*params.Binder, error) {
+	set, err := c.parameters()
+	if err != nil {
+		return nil, err
+	}
+	return set.Bind(), nil
+}
+
+// send writes the whole answer. An error in writing is the client's loss: what
+// was accepted stays accepted.
+func (c *call) send(status int, body []byte) {
+	c.status = status
+	h := c.w.Header()
+	h["Content-Type"] = contentType
+	h["Cache-Control"] = noStore
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	c.w.WriteHeader(status)
+	_, _ = c.w.Write(body)
+}
+
+var (
+	contentType = []string{"application/json; charset=utf-8"}
+	noStore     = []string{"no-store"}
+)
+
+// ok answers {"status":"ok","data":{…}} with what write puts into data.
+func (c *call) ok(size int, write func(*object)) error {
+	c.send(http.StatusOK, okBody(size, write))
+	return nil
+}
+
+func okBody(size int, write func(*object)) []byte {
+	o := newObject(size + 32)
+	o.text("status", "ok")
+	o.nested("data")
+	write(o)
+	o.close()
+	return o.end()
+}
+
+// done answers with a status word and, if it is not 0, the id of what was made or
+// changed.
+func (c *call) done(word string, id int64) error {
+	o := newObject(64)
+	o.text("status", word)
+	if id != 0 {
+		o.nested("data")
+		o.int("external_id", id)
+		o.close()
+	}
+	c.send(http.StatusOK, o.end())
+	return nil
+}

@@ -1,0 +1,38 @@
+// Package api is the customers' HTTP API: everything below /p1. It reads a
+// request, asks the store, and writes the answer in the shapes that clients of
+// the Pact.im Private API v1 rely on. It talks to no messenger, keeps no state
+// between requests, and does not deliver what it accepts: a message that was
+// accepted is a row, and others start from there.
+//
+// # A request
+//
+// [Server.ServeHTTP] finds the endpoint in one table (see route.go), and then
+// makes the checks in the order that decides which of several faults a client is
+// told of: route (404, 405), Accept (406), token (401), company (404), paywall
+// (402), what else the path names (404). Only then the handler reads the
+// parameters (400). Bodies are not read before, unless the token may be in one.
+//
+// Paths are matched segment by segment with empty segments left out, because
+// clients double slashes and add trailing ones, and follow no redirects. For the
+// same reason a Server must not stand behind an http.ServeMux, which answers such
+// paths with a redirect: ask [Server.Serves] first.
+//
+// # Errors
+//
+// Handlers return errors; failureOf turns their kind into the status and the
+// envelope. Kinds that have no status of their own in the API, such as a
+// conflict, are 400: clients know no 409 or 422.
+//
+// # Lists
+//
+// A list is walked by key. The token of the next page holds the last key and the
+// direction, and a MAC over these, the user, the list and its parent, so that a
+// token is good for nothing but its own list. A token that is not good means the
+// first page.
+//
+// # Idempotency
+//
+// With an Idempotency-Key the answer to a send is stored in the transaction of
+// the send itself. Whoever repeats the request, however often and at once, gets
+// that answer.
+package api

@@ -1,0 +1,149 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/parley-im/parley"
+	"github.com/parley-im/parley/params"
+	"github.com/parley-im/parley/store"
+)
+
+type messageStore interface {
+	Messages(ctx context.Context, conversation parley.ConversationID, p store.Page) ([]parley.Message, error)
+	Accept(ctx context.Context, in *store.Accept) (store.Accepted, error)
+}
+
+func (s *Server) listMessages(c *call) error {
+	return show(c, list[parley.Message]{
+		name: "messages", parent: int64(c.conv.ID), size: 320,
+		rows: func(ctx context.Context, p store.Page) ([]parley.Message, error) {
+			return s.store.Messages(ctx, c.conv.ID, p)
+		},
+		id:    func(x *parley.Message) int64 { return int64(x.ID) },
+		write: func(o *object, x *parley.Message) { writeMessage(o, &c.conv, x) },
+	})
+}
+
+// postMessage takes a message for sending. The answer is the job; what becomes of
+// it shows later.
+func (s *Server) postMessage(c *call) error {
+	key, saved, err := s.repeated(c)
+	switch {
+	case err != nil:
+		return err
+	case saved != nil:
+		return c.replay(key, saved)
+	}
+	text, ch, err := s.sendable(c)
+	if err != nil {
+		return err
+	}
+	render := func(j parley.Job) []byte { return jobBody(&j, c.conv.Spelling, true) }
+	in := &store.Accept{Company: c.company.ID, Channel: ch, Conversation: c.conv.ID, Text: text, Idempotency: key.keeping(render)}
+	out, err := s.store.Accept(c.ctx, in)
+	if err != nil {
+		return err
+	}
+	if out.Saved != nil {
+		return c.replay(key, out.Saved)
+	}
+	c.send(http.StatusOK, render(out.Job))
+	return nil
+}
+
+var errChannelGone = parley.Errorf(parley.KindConflict, "the conversation's channel was deleted")
+
+// sendable binds the message, and finds the channel that carries it.
+func (s *Server) sendable(c *call) (string, *parley.Channel, error) {
+	b, err := c.bind()
+	if err != nil {
+		return "", nil, err
+	}
+	ch, err := s.store.Channel(c.ctx, c.conv.Channel)
+	if err != nil {
+		return "", nil, err
+	}
+	text := bindMessage(b, ch.Provider)
+	if err := b.Err(); err != nil {
+		return "", nil, err
+	}
+	if ch.State == parley.ChannelDeleted {
+		return "", nil, errChannelGone
+	}
+	return text, ch, nil
+}
+
+// bindMessage binds what a message consists of. Attachments are not taken in, so
+// every id of one is unknown.
+func bindMessage(b *params.Binder, provider string) string {
+	text := b.String("message", params.Alias("text"), params.Length(0, parley.MaxText))
+	files := b.Ints("attachments_ids", params.Alias("attachment_ids"), params.Min(1))
+	b.Bool("send_to_crm")
+	if len(files.Value) > 0 {
+		b.Fail("attachments_ids", "is invalid")
+	}
+	if absent(text) && files.State != params.Failed && len(files.Value) == 0 {
+		b.Fail("message", "is required")
+	}
+	bindInteractive(b, provider)
+	return text.Value
+}
+
+// bindInteractive refuses buttons: only one provider has them, and a message that
+// lost them on the way would be another message.
+func bindInteractive(b *params.Binder, provider string) {
+	in := b.Object("interactive")
+	if !in.Given() {
+		return
+	}
+	if provider != "whatsapp_business" {
+		b.Fail("interactive", "is invalid: only whatsapp_business has it")
+		return
+	}
+	b.Fail("interactive", "is invalid: this installation cannot send it")
+}
+
+func writeMessage(o *object, v *parley.Conversation, m *parley.Message) {
+	o.int("external_id", int64(m.ID))
+	o.int("channel_id", int64(v.Channel))
+	o.text("channel_type", v.Spelling)
+	o.text("message", m.Text)
+	o.bool("income", m.Income)
+	o.iso("created_at", m.CreatedAt)
+	o.int("created_at_timestamp", m.CreatedAt.Unix())
+	o.raw("attachments", "[]")
+	writeExtensions(o, m)
+}
+
+// writeExtensions writes the keys beyond the original API that have something to
+// say.
+func writeExtensions(o *object, m *parley.Message) {
+	if l := m.Location; l != nil {
+		o.nested("location")
+		o.float("latitude", l.Latitude)
+		o.float("longitude", l.Longitude)
+		textIfAny(o, "name", l.Name)
+		textIfAny(o, "address", l.Address)
+		o.close()
+	}
+	if m.ReplyTo != 0 {
+		o.int("reply_to_id", int64(m.ReplyTo))
+	}
+	if m.Forwarded {
+		o.bool("forwarded", true)
+	}
+	textIfAny(o, "payload", m.Payload)
+	if !m.EditedAt.IsZero() {
+		o.int("edited_at_timestamp", m.EditedAt.Unix())
+	}
+	if !m.DeletedAt.IsZero() {
+		o.int("deleted_at_timestamp", m.DeletedAt.Unix())
+	}
+}
+
+func textIfAny(o *object, name, value string) {
+	if value != "" {
+		o.text(name, value)
+	}
+}

@@ -1,0 +1,184 @@
+package api
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// An endpoint is one line of the API's table.
+type endpoint struct {
+	method  string
+	pattern string            // below /p1; segments in capitals are ids
+	target  func(*call) error // finds what the path names beside the company; nil if nothing
+	handle  func(*call) error
+}
+
+// endpoints is the whole API: what is not here does not exist.
+func (s *Server) endpoints() []endpoint {
+	const (
+		company      = "companies/C"
+		channel      = company + "/channels/CH"
+		conversation = company + "/conversations/CV"
+	)
+	return []endpoint{
+		{"GET", "companies", nil, s.listCompanies},
+		{"POST", "companies", nil, s.createCompany},
+		{"GET", company, nil, s.showCompany},
+		{"PUT", company, nil, s.updateCompany},
+
+		{"GET", company + "/channels", nil, s.listChannels},
+		{"POST", company + "/channels", nil, s.createChannel},
+		{"GET", channel, s.liveChannel, s.showChannel},
+		{"PUT", channel, s.liveChannel, s.updateChannel},
+		{"DELETE", channel, s.liveChannel, s.deleteChannel},
+		{"GET", channel + "/jobs/ID", s.anyChannel, s.showJob},
+
+		{"GET", company + "/conversations", nil, s.listConversations},
+		{"POST", company + "/conversations", nil, s.createConversation},
+		{"GET", conversation, s.conversation, s.showConversation},
+		{"PUT", conversation + "/note", s.conversation, s.noteConversation},
+		{"PUT", conversation + "/assign", s.conversation, s.assignConversation},
+		{"PUT", conversation + "/toggle_bitrix_block_openlines", s.conversation, s.toggleConversation},
+		{"GET", conversation + "/messages", s.conversation, s.listMessages},
+		{"POST", conversation + "/messages", s.conversation, s.postMessage},
+		{"POST", conversation + "/message", s.conversation, s.postMessage},
+
+		{"GET", company + "/webhook_secret", nil, s.showSecret},
+		{"POST", company + "/webhook_secret", nil, s.rotateSecret},
+		{"GET", company + "/dead_letters", nil, s.listLetters},
+		{"POST", company + "/dead_letters/replay", nil, s.replayLetters},
+		{"GET", company + "/quarantine", nil, s.listQuarantine},
+	}
+}
+
+// An idName is an id in a path.
+type idName int
+
+const (
+	idCompany idName = iota
+	idChannel
+	idConversation
+	idJob
+	idNames // how many there are
+)
+
+var idSegments = map[string]idName{"C": idCompany, "CH": idChannel, "CV": idConversation, "ID": idJob}
+
+// A node is a place in the tree of paths.
+type node struct {
+	fixed   map[string]*node
+	id      *node // for a segment that is an id
+	name    idName
+	pattern string
+	methods map[string]*endpoint // nil if nothing is here
+	allow   string
+}
+
+// plant makes the tree of a table.
+func plant(table []endpoint) *node {
+	root := &node{}
+	for i := range table {
+		e := &table[i]
+		n := root
+		for segment := range strings.SplitSeq(e.pattern, "/") {
+			n = n.grow(segment)
+		}
+		n.serve(e)
+	}
+	return root
+}
+
+// grow returns the child for a segment of a pattern.
+func (n *node) grow(segment string) *node {
+	if name, ok := idSegments[segment]; ok {
+		if n.id == nil {
+			n.id = &node{name: name}
+		}
+		return n.id
+	}
+	if n.fixed == nil {
+		n.fixed = map[string]*node{}
+	}
+	child := n.fixed[segment]
+	if child == nil {
+		child = &node{}
+		n.fixed[segment] = child
+	}
+	return child
+}
+
+func (n *node) serve(e *endpoint) {
+	if n.methods == nil {
+		n.methods = map[string]*endpoint{}
+	}
+	n.pattern = e.pattern
+	n.methods[e.method] = e
+	if e.method == http.MethodGet {
+		n.methods[http.MethodHead] = e
+	}
+	var methods []string
+	for m := range n.methods {
+		methods = append(methods, m)
+	}
+	slices.Sort(methods)
+	n.allow = strings.Join(methods, ", ")
+}
+
+// find walks a path down from n and notes its ids. It returns nil if nothing is
+// there.
+func (n *node) find(path string, ids *[idNames]int64) *node {
+	for {
+		segment, rest, ok := next(path)
+		if !ok {
+			break
+		}
+		child := n.fixed[segment]
+		if child == nil && n.id != nil {
+			if ids[n.id.name], ok = parseID(segment); ok {
+				child = n.id
+			}
+		}
+		if child == nil {
+			return nil
+		}
+		n, path = child, rest
+	}
+	if n.methods == nil {
+		return nil
+	}
+	return n
+}
+
+// next splits the first segment off an escaped path, passing over empty ones. A
+// segment that is not validly escaped is returned as it is: it matches nothing.
+func next(path string) (segment, rest string, ok bool) {
+	path = strings.TrimLeft(path, "/")
+	if path == "" {
+		return "", "", false
+	}
+	segment, rest, _ = strings.Cut(path, "/")
+	if strings.IndexByte(segment, '%') >= 0 {
+		if plain, err := url.PathUnescape(segment); err == nil {
+			segment = plain
+		}
+	}
+	return segment, rest, true
+}
+
+// pathOf returns the path as it was sent, still escaped, so that an escaped slash
+// separates nothing.
+func pathOf(r *http.Request) string { return r.URL.EscapedPath() }
+
+// parseID reads a decimal integer of at least 1.
+func parseID(s string) (int64, bool) {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
+	}
+	id, err := strconv.ParseInt(s, 10, 64)
+	return id, err == nil && id >= 1
+}

@@ -1,0 +1,161 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/parley-im/parley"
+	"github.com/parley-im/parley/connector"
+)
+
+// A Store is what the API needs of *store.DB. Each part is declared where it is
+// used.
+type Store interface {
+	userStore
+	companyStore
+	channelStore
+	conversationStore
+	messageStore
+	keyStore
+	jobStore
+	webhookStore
+	quarantineStore
+}
+
+// Config says how a Server works. Store and TestWebhook are required.
+type Config struct {
+	Store Store
+
+	// Providers are what this installation can connect, by canonical name.
+	Providers map[string]connector.Spec
+
+	// Disabled are canonical names of Providers that are not offered all the same.
+	Disabled map[string]bool
+
+	// TestWebhook makes the test request to a webhook address. It blocks for 10 s
+	// at most. An error of any kind but KindInternal refuses the address; its
+	// message is shown to the caller.
+	TestWebhook func(ctx context.Context, url string) error
+
+	// PageKey authenticates page tokens. All nodes need the same one; a new one
+	// makes clients start their walks anew. Empty means a random one.
+	PageKey []byte
+
+	// MaxBody limits the body of a request, in bytes; 0 means 1 MiB.
+	MaxBody int64
+
+	Log *slog.Logger     // nil discards
+	Now func() time.Time // nil is time.Now
+}
+
+// A Server is the handler of the API. It is safe for concurrent use.
+type Server struct {
+	store    Store
+	offered  map[string]bool
+	kinds    map[string]*kind // by every spelling
+	names    []string         // every spelling, in the order shown
+	test     func(ctx context.Context, url string) error
+	pageKey  []byte
+	maxBody  int64
+	log      *slog.Logger
+	now      func() time.Time
+	root     *node
+	starting starter // nil if conversations cannot be made without a message
+}
+
+// New returns a Server that is ready for requests.
+func New(c Config) *Server {
+	s := &Server{store: c.Store, test: c.TestWebhook, pageKey: c.PageKey, maxBody: c.MaxBody, log: c.Log, now: c.Now}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if len(s.pageKey) == 0 {
+		s.pageKey = make([]byte, 32)
+		_, _ = rand.Read(s.pageKey) // ends the program rather than fail
+	}
+	s.starting, _ = c.Store.(starter)
+	s.offer(c.Providers, c.Disabled)
+	s.root = plant(s.endpoints())
+	return s
+}
+
+// Serves reports whether the request's path is the API's. Everything else is for
+// others to answer.
+func (s *Server) Serves(r *http.Request) bool {
+	first, rest, ok := next(pathOf(r))
+	return ok && first == "p1" || first == "avatars" && isAvatar(rest)
+}
+
+// ServeHTTP answers one request. It blocks until the answer is written; what was
+// accepted is stored by then.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := &call{w: w, r: r, ctx: r.Context(), server: s, started: time.Now()}
+	defer s.finish(c)
+	err := s.handle(c)
+	if err != nil {
+		c.fail(err)
+	}
+}
+
+// finish turns a panic into an answer, and writes the line about the request.
+func (s *Server) finish(c *call) {
+	if p := recover(); p != nil {
+		if p == http.ErrAbortHandler {
+			panic(p)
+		}
+		s.log.LogAttrs(context.WithoutCancel(c.ctx), slog.LevelError, "request panicked",
+			slog.String("route", c.pattern()), slog.String("panic", panicText(p)), slog.String("stack", string(debug.Stack())))
+		c.fail(parley.Errorf(parley.KindInternal, "panic"))
+	}
+	s.trace(c)
+}
+
+// panicText names a panic without repeating a value that may hold what a client
+// sent.
+func panicText(p any) string {
+	if e, ok := p.(runtime.Error); ok {
+		return e.Error()
+	}
+	return "not a runtime error"
+}
+
+// trace writes one line for each request: paths only as their pattern, and never
+// a query, since both may hold what is nobody's business.
+func (s *Server) trace(c *call) {
+	level := slog.LevelDebug
+	if c.status >= http.StatusInternalServerError {
+		level = slog.LevelWarn
+	}
+	ctx := context.WithoutCancel(c.ctx)
+	if !s.log.Enabled(ctx, level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("method", methodOf(c.r)), slog.String("route", c.pattern()), slog.Int("status", c.status),
+		slog.Int64("took_ms", time.Since(c.started).Milliseconds()),
+		slog.Int64("user_id", int64(c.user.ID)), slog.Int64("company_id", int64(c.company.ID)),
+	}
+	if c.status >= http.StatusInternalServerError && c.err != nil {
+		attrs = append(attrs, slog.String("kind", string(parley.KindOf(c.err))), slog.String("error", c.err.Error()))
+	}
+	s.log.LogAttrs(ctx, level, "request", attrs...)
+}
+
+// methodOf returns the method if it is one that exists: clients may write there
+// what they like.
+func methodOf(r *http.Request) string {
+	const known = " GET HEAD POST PUT PATCH DELETE CONNECT OPTIONS TRACE "
+	if strings.Contains(known, " "+r.Method+" ") {
+		return r.Method
+	}
+	return "other"
+}

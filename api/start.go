@@ -1,0 +1,127 @@
+package api
+
+import (
+	"context"
+	"strings"
+
+	"github.com/parley-im/parley"
+	"github.com/parley-im/parley/params"
+	"github.com/parley-im/parley/store"
+)
+
+// A starter is a store that can make a conversation before anything is said in
+// it. An existing conversation is returned as it is.
+type starter interface {
+	StartConversation(ctx context.Context, ch *parley.Channel, with store.First) (parley.Conversation, error)
+}
+
+// starters are the providers on which strangers can be written to by address.
+var starters = []string{"whatsapp", "telegram_personal"}
+
+// A start is a request to open a conversation.
+type start struct {
+	provider string
+	with     store.First
+	text     string // said first; empty if nothing is
+}
+
+// createConversation opens a conversation with a stranger, or returns the one
+// that there is.
+func (s *Server) createConversation(c *call) error {
+	b, err := c.bind()
+	if err != nil {
+		return err
+	}
+	in := bindStart(b)
+	if err := b.Err(); err != nil {
+		return err
+	}
+	ch, err := s.channelOf(c, in.provider)
+	if err != nil {
+		return err
+	}
+	c.conv, err = s.begin(c, ch, &in)
+	if err != nil {
+		return err
+	}
+	return c.conversation()
+}
+
+func bindStart(b *params.Binder) start {
+	provider := b.OneOf("provider", starters, params.Required())
+	if !provider.Given() {
+		return start{}
+	}
+	in := start{provider: provider.Value}
+	rules := []params.Rule{params.Alias("message"), params.Length(0, parley.MaxText)}
+	phone := b.Phone("phone", required(in.provider == "whatsapp")...)
+	in.with = store.First{External: phone.Value, PublicID: phone.Value, Name: phone.Value}
+	if in.provider == "telegram_personal" {
+		b.Bool("send_to_crm")
+		rules = append(rules, params.Required())
+		bindUsername(b, phone, &in.with)
+	}
+	in.text = b.String("text", rules...).Value
+	return in
+}
+
+func required(yes bool) []params.Rule {
+	if yes {
+		return []params.Rule{params.Required()}
+	}
+	return nil
+}
+
+// bindUsername binds the other way to name somebody; exactly one is wanted. As an
+// address a username keeps its @, which no phone number has.
+func bindUsername(b *params.Binder, phone params.Opt[string], with *store.First) {
+	username := b.String("username", params.Alias("nickname"), params.Trim(), params.Length(1, 64))
+	name := strings.TrimPrefix(username.Value, "@")
+	switch {
+	case username.Given() && name == "":
+		b.Fail("username", "is invalid")
+	case username.Given() && phone.Given():
+		b.Fail("username", "is invalid: phone is given as well")
+	case username.Given():
+		*with = store.First{External: "@" + name, PublicID: name, Name: name}
+	case absent(username) && absent(phone):
+		b.Fail("phone", "or username is required")
+	}
+}
+
+func absent(o params.Opt[string]) bool { return o.State == params.Missing || o.State == params.Empty }
+
+// channelOf returns the company's channel of a provider, in whatever state.
+func (s *Server) channelOf(c *call, provider string) (*parley.Channel, error) {
+	for after := int64(0); ; {
+		page, err := s.store.Channels(c.ctx, c.company.ID, store.Page{After: after, Limit: params.MaxPer})
+		if err != nil {
+			return nil, err
+		}
+		for i := range page {
+			if page[i].Provider == provider {
+				return s.store.Channel(c.ctx, page[i].ID)
+			}
+			after = int64(page[i].ID)
+		}
+		if len(page) < params.MaxPer {
+			return nil, parley.Errorf(parley.KindUnsupported, "provider is invalid: the company has no channel of "+provider)
+		}
+	}
+}
+
+// begin makes the conversation, and the job of saying the first words if there
+// are any.
+func (s *Server) begin(c *call, ch *parley.Channel, in *start) (parley.Conversation, error) {
+	if in.text == "" {
+		if s.starting == nil {
+			return parley.Conversation{}, parley.Errorf(parley.KindUnsupported, "text is required")
+		}
+		return s.starting.StartConversation(c.ctx, ch, in.with)
+	}
+	out, err := s.store.Accept(c.ctx, &store.Accept{Company: c.company.ID, Channel: ch, First: &in.with, Text: in.text})
+	if err != nil {
+		return parley.Conversation{}, err
+	}
+	return s.store.Conversation(c.ctx, c.company.ID, out.Job.Conversation)
+}
