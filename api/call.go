@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/parley-im/parley"
+	"github.com/parley-im/parley/jsonout"
 	"github.com/parley-im/parley/params"
 	"github.com/parley-im/parley/seal"
 )
@@ -220,30 +221,30 @@ var (
 )
 
 // ok answers {"status":"ok","data":{…}} with what write puts into data.
-func (c *call) ok(size int, write func(*object)) error {
+func (c *call) ok(size int, write func(*jsonout.Object)) error {
 	c.send(http.StatusOK, okBody(size, write))
 	return nil
 }
 
-func okBody(size int, write func(*object)) []byte {
-	o := newObject(size + 32)
-	o.text("status", "ok")
-	o.nested("data")
+func okBody(size int, write func(*jsonout.Object)) []byte {
+	o := jsonout.New(size + 32)
+	o.Text("status", "ok")
+	o.Nested("data")
 	write(o)
-	o.close()
-	return o.end()
+	o.Close()
+	return o.End()
 }
 
 // done answers with a status word and, if it is not 0, the id of what was made or
 // changed.
 func (c *call) done(word string, id int64) error {
-	o := newObject(64)
-	o.text("status", word)
+	o := jsonout.New(64)
+	o.Text("status", word)
 	if id != 0 {
-		o.nested("data")
-		o.int("external_id", id)
-		o.close()
+		o.Nested("data")
+		o.Int("external_id", id)
+		o.Close()
 	}
-	c.send(http.StatusOK, o.end())
+	c.send(http.StatusOK, o.End())
 	return nil
 }

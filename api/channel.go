@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/parley-im/parley"
+	"github.com/parley-im/parley/jsonout"
 	"github.com/parley-im/parley/params"
 	"github.com/parley-im/parley/seal"
 	"github.com/parley-im/parley/store"
@@ -50,9 +51,9 @@ func (s *Server) listChannels(c *call) error {
 			return s.store.Channels(ctx, c.company.ID, p)
 		},
 		id: func(x *parley.Channel) int64 { return int64(x.ID) },
-		write: func(o *object, x *parley.Channel) {
-			o.int("external_id", int64(x.ID))
-			o.text("provider", x.Spelling)
+		write: func(o *jsonout.Object, x *parley.Channel) {
+			o.Int("external_id", int64(x.ID))
+			o.Text("provider", x.Spelling)
 		},
 	})
 }
@@ -60,12 +61,12 @@ func (s *Server) listChannels(c *call) error {
 // showChannel tells the state of a channel, which the original API does not.
 func (s *Server) showChannel(c *call) error {
 	ch := c.channel
-	return c.ok(192, func(o *object) {
-		o.int("external_id", int64(ch.ID))
-		o.text("provider", ch.Spelling)
-		o.text("state", string(ch.State))
-		o.textOrNull("reason", ch.Reason)
-		o.unix("state_since_timestamp", ch.StateAt)
+	return c.ok(192, func(o *jsonout.Object) {
+		o.Int("external_id", int64(ch.ID))
+		o.Text("provider", ch.Spelling)
+		o.Text("state", string(ch.State))
+		o.TextOrNull("reason", ch.Reason)
+		o.Unix("state_since_timestamp", ch.StateAt)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/parley-im/parley"
+	"github.com/parley-im/parley/jsonout"
 	"github.com/parley-im/parley/params"
 	"github.com/parley-im/parley/store"
 )
@@ -28,7 +29,7 @@ func (s *Server) listCompanies(c *call) error {
 }
 
 func (s *Server) showCompany(c *call) error {
-	return c.ok(256, func(o *object) { writeCompany(o, &c.company) })
+	return c.ok(256, func(o *jsonout.Object) { writeCompany(o, &c.company) })
 }
 
 func (s *Server) createCompany(c *call) error {
@@ -114,12 +115,12 @@ func (s *Server) judge(c *call, b *params.Binder, change parley.CompanyChange) e
 	return &parley.Error{Kind: parley.KindInvalid, Message: reason, Err: err}
 }
 
-func writeCompany(o *object, x *parley.Company) {
-	o.int("external_id", int64(x.ID))
-	o.text("name", x.Name)
-	o.textOrNull("phone", deref(x.Phone))
-	o.textOrNull("description", deref(x.Description))
-	o.textOrNull("webhook_url", x.WebhookURL)
+func writeCompany(o *jsonout.Object, x *parley.Company) {
+	o.Int("external_id", int64(x.ID))
+	o.Text("name", x.Name)
+	o.TextOrNull("phone", deref(x.Phone))
+	o.TextOrNull("description", deref(x.Description))
+	o.TextOrNull("webhook_url", x.WebhookURL)
 }
 
 func deref(s *string) string {

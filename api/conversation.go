@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/parley-im/parley"
+	"github.com/parley-im/parley/jsonout"
 	"github.com/parley-im/parley/params"
 	"github.com/parley-im/parley/store"
 )
@@ -38,10 +39,10 @@ func (s *Server) showConversation(c *call) error { return c.conversation() }
 
 // conversation answers with the call's conversation.
 func (c *call) conversation() error {
-	return c.ok(conversationSize, func(o *object) {
-		o.nested("conversation")
+	return c.ok(conversationSize, func(o *jsonout.Object) {
+		o.Nested("conversation")
 		writeConversation(o, &c.conv)
-		o.close()
+		o.Close()
 	})
 }
 
@@ -92,19 +93,19 @@ func (s *Server) toggleConversation(c *call) error {
 	return c.conversation()
 }
 
-func writeConversation(o *object, v *parley.Conversation) {
-	o.int("external_id", int64(v.ID))
-	o.text("name", firstText(v.Name, v.PublicID))
-	o.int("channel_id", int64(v.Channel))
-	o.text("channel_type", v.Spelling)
-	o.iso("created_at", v.CreatedAt)
-	o.int("created_at_timestamp", v.CreatedAt.Unix())
-	o.text("avatar", firstText(v.AvatarURL, avatarPath))
-	o.text("sender_external_id", v.PublicID)
-	o.raw("meta", "{}")
-	o.unix("last_message_at", v.LastMessage)
-	o.unix("last_income_message_at", v.LastIncome)
-	o.bool("bitrix_block_openlines", v.BitrixBlock)
+func writeConversation(o *jsonout.Object, v *parley.Conversation) {
+	o.Int("external_id", int64(v.ID))
+	o.Text("name", firstText(v.Name, v.PublicID))
+	o.Int("channel_id", int64(v.Channel))
+	o.Text("channel_type", v.Spelling)
+	o.Iso("created_at", v.CreatedAt)
+	o.Int("created_at_timestamp", v.CreatedAt.Unix())
+	o.Text("avatar", firstText(v.AvatarURL, avatarPath))
+	o.Text("sender_external_id", v.PublicID)
+	o.Raw("meta", "{}")
+	o.Unix("last_message_at", v.LastMessage)
+	o.Unix("last_income_message_at", v.LastIncome)
+	o.Bool("bitrix_block_openlines", v.BitrixBlock)
 }
 
 func firstText(a, b string) string {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/parley-im/parley"
+	"github.com/parley-im/parley/jsonout"
 	"github.com/parley-im/parley/params"
 )
 
@@ -124,10 +125,10 @@ func (c *call) fail(err error) {
 }
 
 func (f *failure) body() []byte {
-	o := newObject(128)
-	o.text("status", "errored")
-	o.key("errors")
-	o.array(len(f.errors), func(i int) { o.value(f.errors[i]) })
-	o.text("code", f.code)
-	return o.end()
+	o := jsonout.New(128)
+	o.Text("status", "errored")
+	o.Key("errors")
+	o.Array(len(f.errors), func(i int) { o.Value(f.errors[i]) })
+	o.Text("code", f.code)
+	return o.End()
 }

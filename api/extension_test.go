@@ -16,6 +16,7 @@ import (
 
 	"github.com/parley-im/parley"
 	"github.com/parley-im/parley/connector"
+	"github.com/parley-im/parley/jsonout"
 	"github.com/parley-im/parley/store"
 	"github.com/parley-im/parley/store/storetest"
 )
@@ -164,7 +165,7 @@ func TestMessageShapes(t *testing.T) {
 				t.Error(diff)
 			}
 		}
-		if text := string(appendString(nil, "a\xffb")); text != "\"a\ufffdb\"" {
+		if text := string(jsonout.AppendString(nil, "a\xffb")); text != "\"a\ufffdb\"" {
 			t.Errorf("got %q", text)
 		}
 	})

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/parley-im/parley"
+	"github.com/parley-im/parley/jsonout"
 )
 
 type jobStore interface {
@@ -37,18 +38,18 @@ func (s *Server) announced(c *call, j *parley.Job) (bool, error) {
 
 // jobBody is the whole answer about a job.
 func jobBody(j *parley.Job, spelling string, known bool) []byte {
-	return okBody(256, func(o *object) {
-		o.int("id", int64(j.ID))
-		o.int("company_id", int64(j.Company))
-		o.nested("channel")
-		o.int("id", int64(j.Channel))
-		o.text("type", spelling)
-		o.close()
-		o.text("state", jobWord(j.State))
-		o.intOrNull("conversation_id", int64(j.Conversation), known)
-		o.intOrNull("message_id", int64(j.Message), j.State == parley.JobDelivered)
+	return okBody(256, func(o *jsonout.Object) {
+		o.Int("id", int64(j.ID))
+		o.Int("company_id", int64(j.Company))
+		o.Nested("channel")
+		o.Int("id", int64(j.Channel))
+		o.Text("type", spelling)
+		o.Close()
+		o.Text("state", jobWord(j.State))
+		o.IntOrNull("conversation_id", int64(j.Conversation), known)
+		o.IntOrNull("message_id", int64(j.Message), j.State == parley.JobDelivered)
 		writeDetails(o, j)
-		o.int("created_at", j.CreatedAt.Unix())
+		o.Int("created_at", j.CreatedAt.Unix())
 	})
 }
 
@@ -63,17 +64,17 @@ func jobWord(s parley.JobState) string {
 	return "trying_deliver"
 }
 
-func writeDetails(o *object, j *parley.Job) {
+func writeDetails(o *jsonout.Object, j *parley.Job) {
 	if j.State.Open() {
-		o.raw("details", "null")
+		o.Raw("details", "null")
 		return
 	}
-	o.nested("details")
+	o.Nested("details")
 	if j.State == parley.JobDelivered {
-		o.text("result", "DELIVERED")
+		o.Text("result", "DELIVERED")
 	} else {
-		o.text("result", "NOT DELIVERED")
-		o.text("reason", j.Reason)
+		o.Text("result", "NOT DELIVERED")
+		o.Text("reason", j.Reason)
 	}
-	o.close()
+	o.Close()
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/parley-im/parley"
+	"github.com/parley-im/parley/jsonout"
 	"github.com/parley-im/parley/params"
 	"github.com/parley-im/parley/store"
 )
@@ -21,7 +22,7 @@ func (s *Server) listMessages(c *call) error {
 			return s.store.Messages(ctx, c.conv.ID, p)
 		},
 		id:    func(x *parley.Message) int64 { return int64(x.ID) },
-		write: func(o *object, x *parley.Message) { writeMessage(o, &c.conv, x) },
+		write: func(o *jsonout.Object, x *parley.Message) { writeMessage(o, &c.conv, x) },
 	})
 }
 
@@ -104,46 +105,46 @@ func bindInteractive(b *params.Binder, provider string) {
 	b.Fail("interactive", "is invalid: this installation cannot send it")
 }
 
-func writeMessage(o *object, v *parley.Conversation, m *parley.Message) {
-	o.int("external_id", int64(m.ID))
-	o.int("channel_id", int64(v.Channel))
-	o.text("channel_type", v.Spelling)
-	o.text("message", m.Text)
-	o.bool("income", m.Income)
-	o.iso("created_at", m.CreatedAt)
-	o.int("created_at_timestamp", m.CreatedAt.Unix())
-	o.raw("attachments", "[]")
+func writeMessage(o *jsonout.Object, v *parley.Conversation, m *parley.Message) {
+	o.Int("external_id", int64(m.ID))
+	o.Int("channel_id", int64(v.Channel))
+	o.Text("channel_type", v.Spelling)
+	o.Text("message", m.Text)
+	o.Bool("income", m.Income)
+	o.Iso("created_at", m.CreatedAt)
+	o.Int("created_at_timestamp", m.CreatedAt.Unix())
+	o.Raw("attachments", "[]")
 	writeExtensions(o, m)
 }
 
 // writeExtensions writes the keys beyond the original API that have something to
 // say.
-func writeExtensions(o *object, m *parley.Message) {
+func writeExtensions(o *jsonout.Object, m *parley.Message) {
 	if l := m.Location; l != nil {
-		o.nested("location")
-		o.float("latitude", l.Latitude)
-		o.float("longitude", l.Longitude)
+		o.Nested("location")
+		o.Float("latitude", l.Latitude)
+		o.Float("longitude", l.Longitude)
 		textIfAny(o, "name", l.Name)
 		textIfAny(o, "address", l.Address)
-		o.close()
+		o.Close()
 	}
 	if m.ReplyTo != 0 {
-		o.int("reply_to_id", int64(m.ReplyTo))
+		o.Int("reply_to_id", int64(m.ReplyTo))
 	}
 	if m.Forwarded {
-		o.bool("forwarded", true)
+		o.Bool("forwarded", true)
 	}
 	textIfAny(o, "payload", m.Payload)
 	if !m.EditedAt.IsZero() {
-		o.int("edited_at_timestamp", m.EditedAt.Unix())
+		o.Int("edited_at_timestamp", m.EditedAt.Unix())
 	}
 	if !m.DeletedAt.IsZero() {
-		o.int("deleted_at_timestamp", m.DeletedAt.Unix())
+		o.Int("deleted_at_timestamp", m.DeletedAt.Unix())
 	}
 }
 
-func textIfAny(o *object, name, value string) {
+func textIfAny(o *jsonout.Object, name, value string) {
 	if value != "" {
-		o.text(name, value)
+		o.Text(name, value)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 
+	"github.com/parley-im/parley/jsonout"
 	"github.com/parley-im/parley/store"
 )
 
@@ -17,7 +18,7 @@ type list[T any] struct {
 	size   int    // roughly, of one row, in bytes
 	rows   func(context.Context, store.Page) ([]T, error)
 	id     func(*T) int64
-	write  func(*object, *T)
+	write  func(*jsonout.Object, *T)
 }
 
 // show answers with one page. One row more than wanted is read, so that a token
@@ -42,14 +43,14 @@ func show[T any](c *call, l list[T]) error {
 		rows = rows[:wanted.Per]
 		token = w.token(l.id(&rows[wanted.Per-1]), desc)
 	}
-	return c.ok(64+len(rows)*l.size, func(o *object) {
-		o.key(l.name)
-		o.array(len(rows), func(i int) {
-			o.open()
+	return c.ok(64+len(rows)*l.size, func(o *jsonout.Object) {
+		o.Key(l.name)
+		o.Array(len(rows), func(i int) {
+			o.Open()
 			l.write(o, &rows[i])
-			o.close()
+			o.Close()
 		})
-		o.textOrNull("next_page", token)
+		o.TextOrNull("next_page", token)
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 
 	"github.com/parley-im/parley"
+	"github.com/parley-im/parley/jsonout"
 	"github.com/parley-im/parley/store"
 )
 
@@ -29,17 +30,17 @@ func (s *Server) listQuarantine(c *call) error {
 
 // writeQuarantined shows what a provider said, as it said it. The hash is that of
 // the whole, of which body may be only the beginning.
-func writeQuarantined(o *object, x *store.Quarantined) {
+func writeQuarantined(o *jsonout.Object, x *store.Quarantined) {
 	shown := x.Body[:min(len(x.Body), maxQuarantined)]
-	o.int("id", x.ID)
-	o.intOrNull("channel_id", int64(x.Channel), x.Channel != 0)
-	o.text("provider", x.Provider)
-	o.text("source", x.Source)
-	o.text("reason", x.Reason)
-	o.text("sha256", hex.EncodeToString(x.Hash))
-	o.int("size", x.Size)
-	o.text("body", base64.StdEncoding.EncodeToString(shown))
-	o.bool("truncated", int64(len(shown)) < x.Size)
-	o.iso("created_at", x.At)
-	o.int("created_at_timestamp", x.At.Unix())
+	o.Int("id", x.ID)
+	o.IntOrNull("channel_id", int64(x.Channel), x.Channel != 0)
+	o.Text("provider", x.Provider)
+	o.Text("source", x.Source)
+	o.Text("reason", x.Reason)
+	o.Text("sha256", hex.EncodeToString(x.Hash))
+	o.Int("size", x.Size)
+	o.Text("body", base64.StdEncoding.EncodeToString(shown))
+	o.Bool("truncated", int64(len(shown)) < x.Size)
+	o.Iso("created_at", x.At)
+	o.Int("created_at_timestamp", x.At.Unix())
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/parley-im/parley"
+	"github.com/parley-im/parley/jsonout"
 	"github.com/parley-im/parley/params"
 	"github.com/parley-im/parley/store"
 )
@@ -34,7 +35,7 @@ func (s *Server) rotateSecret(c *call) error {
 
 // secret tells the company what its webhooks are signed with.
 func (c *call) secret(secret parley.Secret) error {
-	return c.ok(64, func(o *object) { o.text("secret", secret.Reveal()) })
+	return c.ok(64, func(o *jsonout.Object) { o.Text("secret", secret.Reveal()) })
 }
 
 func (s *Server) listLetters(c *call) error {
@@ -48,18 +49,18 @@ func (s *Server) listLetters(c *call) error {
 	})
 }
 
-func writeLetter(o *object, x *parley.DeadLetter) {
+func writeLetter(o *jsonout.Object, x *parley.DeadLetter) {
 	kind, event, _ := strings.Cut(string(x.Kind), "/")
-	o.int("event_id", x.Seq)
-	o.int("endpoint_id", int64(x.Endpoint))
-	o.text("type", kind)
-	o.textOrNull("event", event)
-	o.text("reason", x.Reason)
-	o.int("attempts", int64(x.Attempts))
-	o.iso("parked_at", x.ParkedAt)
-	o.int("parked_at_timestamp", x.ParkedAt.Unix())
-	o.isoOrNull("replay_requested_at", x.ReplayAt)
-	o.isoOrNull("replayed_at", x.ReplayedAt)
+	o.Int("event_id", x.Seq)
+	o.Int("endpoint_id", int64(x.Endpoint))
+	o.Text("type", kind)
+	o.TextOrNull("event", event)
+	o.Text("reason", x.Reason)
+	o.Int("attempts", int64(x.Attempts))
+	o.Iso("parked_at", x.ParkedAt)
+	o.Int("parked_at_timestamp", x.ParkedAt.Unix())
+	o.IsoOrNull("replay_requested_at", x.ReplayAt)
+	o.IsoOrNull("replayed_at", x.ReplayedAt)
 }
 
 // replayLetters asks for dead letters to be delivered again: those named, or all
@@ -77,5 +78,5 @@ func (s *Server) replayLetters(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.ok(32, func(o *object) { o.int("replayed", n) })
+	return c.ok(32, func(o *jsonout.Object) { o.Int("replayed", n) })
 }

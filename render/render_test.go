@@ -1,11 +1,8 @@
 package render_test
 
 import (
-	"encoding/json"
-	"strings"
 	"testing"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -65,28 +62,6 @@ func TestBodies(t *testing.T) {
 			}
 		})
 	}
-}
-
-// FuzzText reads back every text that a message can carry.
-func FuzzText(f *testing.F) {
-	for _, s := range []string{"", "a", `"\`, "\x00\x1f\n\r\t", "привет 😀", "\xff\xfe", "\u2028", "</script>"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		var got struct {
-			Data struct{ Message string }
-		}
-		body := render.MessageNew(conv, &parley.Message{Text: s, CreatedAt: when})
-		if !utf8.Valid(body) {
-			t.Fatal("the body is not UTF-8")
-		}
-		if err := json.Unmarshal(body, &got); err != nil {
-			t.Fatalf("%v: %s", err, body)
-		}
-		if want := strings.ToValidUTF8(s, "\ufffd"); utf8.ValidString(s) && got.Data.Message != want {
-			t.Errorf("got %q, want %q", got.Data.Message, want)
-		}
-	})
 }
 
 func BenchmarkMessageNew(b *testing.B) {
