@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/parley-im/parley"
@@ -101,8 +102,8 @@ func (tx *Tx) acceptConversations(known *convs, items []*acceptItem) error {
 func (tx *Tx) acceptConversation(known *convs, i *acceptItem) (err error) {
 	f := i.in.First
 	if f == nil {
-		if i.conv = known.byID[i.in.Conversation]; i.conv == nil {
-			i.err = parley.Errorf(parley.KindNotFound, "Conversation not found")
+		if i.conv = known.byID[i.in.Conversation]; i.conv == nil || i.conv.Company != i.in.Company {
+			i.conv, i.err = nil, parley.Errorf(parley.KindNotFound, "Conversation not found")
 		}
 	} else if i.conv = known.known[convKey{i.in.Channel.ID, f.External}]; i.conv == nil {
 		i.conv, err = known.create(i.in.Channel, connector.Chat{ID: f.External}, connector.Person{ID: f.External, PublicID: f.PublicID, Name: f.Name})
@@ -113,7 +114,8 @@ func (tx *Tx) acceptConversation(known *convs, i *acceptItem) (err error) {
 	return err
 }
 
-// busy tells which of the conversations have open jobs.
+// busy tells which of the conversations have open jobs. It holds their rows, so
+// that two nodes cannot both make a head for the same one.
 func (tx *Tx) busy(items []*acceptItem) (map[parley.ConversationID]bool, error) {
 	busy := map[parley.ConversationID]bool{}
 	var ids []int64
@@ -124,6 +126,9 @@ func (tx *Tx) busy(items []*acceptItem) (map[parley.ConversationID]bool, error) 
 		}
 	}
 	clear(busy)
+	if err := tx.holdConversations(ids); err != nil {
+		return nil, err
+	}
 	err := lookup(tx.ctx, tx.q, "SELECT DISTINCT conversation_id FROM job WHERE done_at = 0 AND conversation_id IN (%s)", ids, func(scan scanFunc) error {
 		var id parley.ConversationID
 		err := scan(&id)
@@ -131,6 +136,17 @@ func (tx *Tx) busy(items []*acceptItem) (map[parley.ConversationID]bool, error) 
 		return err
 	})
 	return busy, err
+}
+
+// holdConversations takes rows in the order of ids, so that two transactions
+// cannot wait for each other.
+func (tx *Tx) holdConversations(ids []int64) error {
+	lock := tx.db.dialect.forOrder()
+	if lock == "" {
+		return nil
+	}
+	slices.Sort(ids)
+	return lookup(tx.ctx, tx.q, "SELECT id FROM conversation WHERE id IN (%s) ORDER BY id"+lock, ids, func(scanFunc) error { return nil })
 }
 
 // draft makes the job, whose number the answer needs.

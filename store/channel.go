@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/parley-im/parley"
 	"github.com/parley-im/parley/seal"
@@ -47,18 +48,20 @@ func callbackHash(path string) []byte { return seal.HashToken(path) }
 
 // CreateChannel stores a channel, in state connecting or whatever ch says, with
 // its secrets sealed. KindConflict: the company has as many channels of that
-// provider as it may.
-func (db *DB) CreateChannel(ctx context.Context, ch *parley.Channel) (id parley.ChannelID, err error) {
-	err = db.Tx(ctx, ch.Company, func(tx *Tx) error {
-		id = parley.ChannelID(tx.ids.take())
-		return tx.createChannel(id, ch)
+// provider as it may. KindNotFound: there is no such company.
+func (db *DB) CreateChannel(ctx context.Context, ch *parley.Channel) (parley.ChannelID, error) {
+	return txResult(ctx, db, ch.Company, func(tx *Tx) (parley.ChannelID, error) {
+		id := parley.ChannelID(tx.ids.take())
+		return id, tx.createChannel(id, ch)
 	})
-	return id, err
 }
 
 func (tx *Tx) createChannel(id parley.ChannelID, ch *parley.Channel) error {
 	var most, has int
 	err := tx.one("SELECT channels_per_provider FROM company WHERE id = $1"+tx.db.dialect.forUpdate(), []any{int64(ch.Company)}, &most)
+	if noRow(err) {
+		return parley.Errorf(parley.KindNotFound, "Company not found")
+	}
 	if err != nil {
 		return err
 	}
@@ -87,10 +90,10 @@ func (tx *Tx) createChannel(id parley.ChannelID, ch *parley.Channel) error {
 }
 
 // UpdateChannel merges settings and secrets into a channel's and lets it connect
-// anew. KindNotFound if it is deleted.
+// anew. KindNotFound if it is deleted or another company's.
 func (db *DB) UpdateChannel(ctx context.Context, company parley.CompanyID, id parley.ChannelID, settings map[string]string, secrets map[string]parley.Secret) error {
 	return db.Tx(ctx, company, func(tx *Tx) error {
-		ch, err := tx.channel(id)
+		ch, err := tx.channel(company, id)
 		if err != nil {
 			return err
 		}
@@ -109,16 +112,18 @@ func (db *DB) UpdateChannel(ctx context.Context, company parley.CompanyID, id pa
 		}
 		merged, _ := json.Marshal(ch.Settings) // texts
 		_, err = tx.Exec(`UPDATE channel SET settings = $2, secrets = $3, state = $4, reason = '', state_at = $5, account = '',
-			generation = generation + 1 WHERE id = $1`, int64(id), string(merged), sealed, string(parley.ChannelConnecting), millis(tx.now))
+			generation = generation + 1, callback_hash = $6 WHERE id = $1`, int64(id), string(merged), sealed, string(parley.ChannelConnecting), millis(tx.now),
+			callbackHash(ch.Secrets[parley.SecretCallbackPath].Reveal()))
 		tx.channels = append(tx.channels, id)
 		return err
 	})
 }
 
-// channel reads a live channel inside a transaction, holding its row.
-func (tx *Tx) channel(id parley.ChannelID) (*parley.Channel, error) {
+// channel reads a company's live channel inside a transaction, holding its row.
+func (tx *Tx) channel(company parley.CompanyID, id parley.ChannelID) (*parley.Channel, error) {
 	var ch *parley.Channel
-	err := tx.Query("SELECT "+channelColumns+" FROM channel c WHERE c.id = $1 AND c.deleted_at = 0"+tx.db.dialect.forUpdate(), []any{int64(id)},
+	err := tx.Query("SELECT "+channelColumns+" FROM channel c WHERE c.id = $1 AND c.company_id = $2 AND c.deleted_at = 0"+tx.db.dialect.forUpdate(),
+		[]any{int64(id), int64(company)},
 		func(scan scanFunc) (err error) {
 			ch, err = tx.db.scanChannel(scan)
 			return err
@@ -208,7 +213,7 @@ type ChannelMove struct {
 	Channel    parley.ChannelID
 	Company    parley.CompanyID
 	Generation int64                 // the row's must be equal; 0 is any
-	From       []parley.ChannelState // the row's must be one of them; empty is any that may become To
+	From       []parley.ChannelState // the row's must be one of them; empty is any. In either case it must be able to become To
 	To         parley.ChannelState
 	Reason     string
 	Account    string         // set if not empty
@@ -224,19 +229,18 @@ type ChannelEvent struct {
 // SetChannelState moves a channel, and appends the events, in one transaction.
 // It reports false if the row's generation or state did not fit, or nothing would
 // change. KindConflict: the account is already connected by another channel.
-func (db *DB) SetChannelState(ctx context.Context, m ChannelMove) (moved bool, err error) {
-	err = db.Tx(ctx, m.Company, func(tx *Tx) error {
-		moved, err = tx.moveChannel(m)
+func (db *DB) SetChannelState(ctx context.Context, m ChannelMove) (bool, error) {
+	return txResult(ctx, db, m.Company, func(tx *Tx) (bool, error) {
+		moved, err := tx.moveChannel(m)
 		if duplicated(err) {
-			return &parley.Error{Kind: parley.KindConflict, Code: "account_connected", Message: "this account is already connected by another channel"}
+			err = &parley.Error{Kind: parley.KindConflict, Code: "account_connected", Message: "this account is already connected by another channel"}
 		}
-		return err
+		return moved, err
 	})
-	return moved, err
 }
 
 func (tx *Tx) moveChannel(m ChannelMove) (bool, error) {
-	ch, err := tx.channel(m.Channel)
+	ch, err := tx.channel(m.Company, m.Channel)
 	if parley.KindOf(err) == parley.KindNotFound {
 		return false, nil
 	}
@@ -270,12 +274,7 @@ func (m *ChannelMove) fits(ch *parley.Channel) bool {
 	if m.Generation != 0 && m.Generation != ch.Generation {
 		return false
 	}
-	if len(m.From) > 0 {
-		for _, s := range m.From {
-			if s == ch.State {
-				return true
-			}
-		}
+	if len(m.From) > 0 && !slices.Contains(m.From, ch.State) {
 		return false
 	}
 	return m.To == ch.State || ch.State.CanBecome(m.To)

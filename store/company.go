@@ -22,24 +22,25 @@ func newWebhookSecret() parley.Secret {
 // EnsureUser returns the user of that name; a new one is created with one
 // company of the same name, whose id is then returned too.
 func (db *DB) EnsureUser(ctx context.Context, name string) (parley.UserID, parley.CompanyID, error) {
-	var user parley.UserID
-	var company parley.CompanyID
-	err := db.Tx(ctx, 0, func(tx *Tx) error {
-		user, company = 0, 0
-		err := tx.one("SELECT id FROM user_account WHERE name = $1", []any{name}, &user)
+	type ids struct {
+		user    parley.UserID
+		company parley.CompanyID
+	}
+	made, err := txResult(ctx, db, 0, func(tx *Tx) (made ids, err error) {
+		err = tx.one("SELECT id FROM user_account WHERE name = $1", []any{name}, &made.user)
 		if !noRow(err) {
-			return err
+			return made, err
 		}
-		user = parley.UserID(tx.ids.take())
+		made.user = parley.UserID(tx.ids.take())
 		_, err = tx.Exec("INSERT INTO user_account (id, name, partner, phone, webhook_url, created_at) VALUES ($1, $2, 0, '', '', $3)",
-			int64(user), name, millis(tx.now))
+			int64(made.user), name, millis(tx.now))
 		if err != nil {
-			return err
+			return made, err
 		}
-		company, err = tx.createCompany(user, parley.CompanyChange{Name: &name})
-		return err
+		made.company, err = tx.createCompany(made.user, parley.CompanyChange{Name: &name})
+		return made, err
 	})
-	return user, company, err
+	return made.user, made.company, err
 }
 
 // An APIToken is what is known of a token: never the token itself.
@@ -78,12 +79,9 @@ func (db *DB) Tokens(ctx context.Context) ([]APIToken, error) {
 // RevokeTokens ends the tokens whose hint starts so, or whose hash is given, and
 // returns how many.
 func (db *DB) RevokeTokens(ctx context.Context, hint string, hash []byte) (int64, error) {
-	var n int64
-	err := db.Tx(ctx, 0, func(tx *Tx) (err error) {
-		n, err = tx.Exec("UPDATE api_token SET revoked_at = $1 WHERE revoked_at = 0 AND (hint = $2 OR hash = $3)", millis(tx.now), hint, hash)
-		return err
+	return txResult(ctx, db, 0, func(tx *Tx) (int64, error) {
+		return tx.Exec("UPDATE api_token SET revoked_at = $1 WHERE revoked_at = 0 AND (hint = $2 OR hash = $3)", millis(tx.now), hint, hash)
 	})
-	return n, err
 }
 
 // UserByToken returns whose token has that hash. KindUnauthorized if nobody's, or
@@ -121,12 +119,8 @@ func flagOrNil(b *bool) any {
 }
 
 // CreateCompany stores a company with its log and its endpoint.
-func (db *DB) CreateCompany(ctx context.Context, user parley.UserID, c parley.CompanyChange) (id parley.CompanyID, err error) {
-	err = db.Tx(ctx, 0, func(tx *Tx) error {
-		id, err = tx.createCompany(user, c)
-		return err
-	})
-	return id, err
+func (db *DB) CreateCompany(ctx context.Context, user parley.UserID, c parley.CompanyChange) (parley.CompanyID, error) {
+	return txResult(ctx, db, 0, func(tx *Tx) (parley.CompanyID, error) { return tx.createCompany(user, c) })
 }
 
 func (tx *Tx) createCompany(user parley.UserID, c parley.CompanyChange) (parley.CompanyID, error) {
@@ -208,32 +202,37 @@ func (tx *Tx) setURL(company parley.CompanyID, url string) error {
 	if err != nil {
 		return err
 	}
-	if old == "" && url != "" {
-		cursor = last
-	}
 	if old != "" && url == "" {
 		if err := tx.parkOpen(id, company, cursor); err != nil {
 			return err
 		}
+	}
+	if old == "" || url == "" {
 		cursor = last
+		// A delivery that was under way may have blocked one since it was parked.
+		if _, err := tx.Exec("DELETE FROM blocked_stream WHERE endpoint_id = $1", int64(id)); err != nil {
+			return err
+		}
 	}
 	_, err = tx.Exec("UPDATE endpoint SET url = $2, cursor = $3 WHERE id = $1", int64(id), url, cursor)
 	return err
 }
 
-// parkOpen turns everything that an endpoint has not delivered into dead letters.
+// parkOpen turns everything that an endpoint would have been sent, and has not
+// taken, into dead letters.
 func (tx *Tx) parkOpen(id parley.EndpointID, company parley.CompanyID, cursor int64) error {
 	_, err := tx.Exec(`INSERT INTO dead_letter (endpoint_id, seq, company_id, stream, kind, reason, attempts, parked_at, replay_at, replayed_at)
 		SELECT CAST($1 AS BIGINT), v.seq, v.company_id, v.stream, v.kind, 'webhook_url was cleared', 0, CAST($4 AS BIGINT), 0, 0 FROM event v
 		WHERE v.company_id = $2 AND (v.seq > $3 OR EXISTS (SELECT 1 FROM blocked_stream b
 			WHERE b.endpoint_id = $1 AND b.stream = v.stream AND b.head <= v.seq))
+		AND (v.kind NOT IN (`+extensions+`) OR EXISTS (SELECT 1 FROM company c WHERE c.id = $2 AND c.extended_events = 1))
 		ON CONFLICT (endpoint_id, seq) DO NOTHING`, int64(id), int64(company), cursor, millis(tx.now))
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec("DELETE FROM blocked_stream WHERE endpoint_id = $1", int64(id))
 	return err
 }
+
+// extensions are the kinds of event that only companies get that have asked for
+// them, as parley.EventKind.Extension tells.
+const extensions = "'conversation/blocked', 'conversation/unblocked', 'message/update', 'message/delete', 'message/reaction'"
 
 const companyColumns = `c.id, c.user_id, c.name, c.phone, c.description, e.url, c.hidden, c.paywall, c.channels_per_provider,
 	c.extended_events, c.created_at`

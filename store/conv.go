@@ -166,11 +166,15 @@ func (s *convs) announce(v *conv) error {
 	if v.Announced {
 		return nil
 	}
-	if _, err := s.tx.Exec("UPDATE conversation SET announced = 1 WHERE id = $1", int64(v.ID)); err != nil {
+	n, err := s.tx.Exec("UPDATE conversation SET announced = 1 WHERE id = $1 AND announced = 0", int64(v.ID))
+	if err != nil {
 		return err
 	}
 	v.Announced = true
 	s.touch(v)
+	if n == 0 {
+		return nil // another node has done it
+	}
 	s.event(v, parley.EventConversationNew, render.Conversation("new", &v.Conversation))
 	return nil
 }
@@ -207,11 +211,15 @@ func (s *convs) block(v *conv, blocked bool) error {
 	if v.Blocked == blocked {
 		return nil
 	}
-	if _, err := s.tx.Exec("UPDATE conversation SET blocked = $2 WHERE id = $1", int64(v.ID), flag(blocked)); err != nil {
+	n, err := s.tx.Exec("UPDATE conversation SET blocked = $2 WHERE id = $1 AND blocked <> $2", int64(v.ID), flag(blocked))
+	if err != nil {
 		return err
 	}
 	v.Blocked = blocked
 	s.touch(v)
+	if n == 0 {
+		return nil // as above
+	}
 	kind, word := parley.EventConversationUnblocked, "unblocked"
 	if blocked {
 		kind, word = parley.EventConversationBlocked, "blocked"
@@ -234,6 +242,16 @@ func (s *convs) heard(v *conv) error {
 
 func (s *convs) event(v *conv, kind parley.EventKind, body []byte) {
 	s.tx.append(parley.Event{Company: v.Company, Stream: v.ID.Stream(), Channel: v.Channel, Kind: kind, Body: body})
+}
+
+// move follows a conversation to its new id at the provider.
+func (s *convs) move(v *conv, external string) {
+	old := convKey{v.Channel, v.External}
+	delete(s.known, old)
+	delete(s.dirty, old)
+	s.tx.committed = append(s.tx.committed, func() { s.tx.db.convs.drop(v.ID) }) // before keep adds it anew
+	v.External = external
+	s.touch(s.put(v))
 }
 
 func (s *convs) touch(v *conv) { s.dirty[convKey{v.Channel, v.External}] = true }

@@ -1,7 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,6 +24,8 @@ type Options struct {
 	Keys *seal.Keyset     // seals secrets at rest
 	Log  *slog.Logger     // nil discards
 	Now  func() time.Time // nil is time.Now
+
+	wal walLimits // zero is walDefaults
 }
 
 // A DB is an open database. Its methods are safe for concurrent use.
@@ -86,7 +91,7 @@ func (db *DB) connect(ctx context.Context, o Options) error {
 		return err
 	}
 	db.backend, db.dialect = b, dialectSQLite
-	db.check, err = newCheckpointer(b.path, db.log)
+	db.check, err = newCheckpointer(b.path, cmp.Or(o.wal, walDefaults), db.log)
 	return err
 }
 
@@ -189,4 +194,31 @@ func (db *DB) readOne(ctx context.Context, what, query string, args []any, dest 
 		return parley.Errorf(parley.KindNotFound, what+" not found")
 	}
 	return classify(err)
+}
+
+// SharedKey returns a random key of 32 bytes that every node knows, making it at
+// the first call. It is sealed at rest.
+func (db *DB) SharedKey(ctx context.Context, name string) ([]byte, error) {
+	at := seal.Location{Table: "setting", Row: name, Column: "value"}
+	var fresh [32]byte
+	_, _ = rand.Read(fresh[:]) // never fails
+	sealed, err := db.keys.Seal(fresh[:], at)
+	if err != nil {
+		return nil, err
+	}
+	var stored string
+	err = db.Tx(ctx, 0, func(tx *Tx) error {
+		_, err := tx.Exec("INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING", name, base64.StdEncoding.EncodeToString(sealed))
+		if err != nil {
+			return err
+		}
+		return tx.one("SELECT value FROM setting WHERE name = $1", []any{name}, &stored)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if sealed, err = base64.StdEncoding.DecodeString(stored); err != nil {
+		return nil, fmt.Errorf("setting %s: %w", name, err)
+	}
+	return db.keys.Open(sealed, at)
 }

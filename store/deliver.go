@@ -227,28 +227,24 @@ func (db *DB) DeadLetters(ctx context.Context, company parley.CompanyID, p Page)
 // not replayed yet if seqs is nil; of one endpoint, or of all if it is 0. It
 // returns how many.
 func (db *DB) Replay(ctx context.Context, company parley.CompanyID, endpoint parley.EndpointID, seqs []int64) (int64, error) {
-	var n int64
-	err := db.Tx(ctx, company, func(tx *Tx) error {
-		n = 0
+	return txResult(ctx, db, company, func(tx *Tx) (n int64, err error) {
 		const update = "UPDATE dead_letter SET replay_at = $1 WHERE company_id = $2 AND (endpoint_id = $3 OR $3 = 0)"
 		args := []any{millis(tx.now), int64(company), int64(endpoint)}
 		if seqs == nil {
-			var err error
 			n, err = tx.Exec(update+" AND replayed_at = 0", args...)
-			tx.wakeEndpoints(company)
-			return err
 		}
 		for _, seq := range seqs {
 			done, err := tx.Exec(update+" AND seq = $4", append(args, seq)...)
 			if err != nil {
-				return err
+				return 0, err
 			}
 			n += done
 		}
-		tx.wakeEndpoints(company)
-		return nil
+		if err == nil {
+			tx.wakeEndpoints(company)
+		}
+		return n, err
 	})
-	return n, err
 }
 
 func (tx *Tx) wakeEndpoints(company parley.CompanyID) {
@@ -261,21 +257,24 @@ func (tx *Tx) wakeEndpoints(company parley.CompanyID) {
 }
 
 // RotateEndpointSecret replaces the secret that signs the company's deliveries,
-// and returns the new one.
+// and returns the new one. KindNotFound if there is no such company.
 func (db *DB) RotateEndpointSecret(ctx context.Context, company parley.CompanyID) (parley.Secret, error) {
-	secret := newWebhookSecret()
-	err := db.Tx(ctx, company, func(tx *Tx) error {
+	return txResult(ctx, db, company, func(tx *Tx) (parley.Secret, error) {
 		var id parley.EndpointID
-		if err := tx.one("SELECT id FROM endpoint WHERE company_id = $1 AND main = 1", []any{int64(company)}, &id); err != nil {
-			return err
+		err := tx.one("SELECT id FROM endpoint WHERE company_id = $1 AND main = 1", []any{int64(company)}, &id)
+		if noRow(err) {
+			return "", parley.Errorf(parley.KindNotFound, "Company not found")
 		}
+		if err != nil {
+			return "", err
+		}
+		secret := newWebhookSecret()
 		sealed, err := db.keys.Seal([]byte(secret.Reveal()), endpointSecret(company, id))
 		if err != nil {
-			return err
+			return "", err
 		}
 		tx.endpoints = append(tx.endpoints, endpointRef{company, id})
 		_, err = tx.Exec("UPDATE endpoint SET secret = $2 WHERE id = $1", int64(id), sealed)
-		return err
+		return secret, err
 	})
-	return secret, err
 }

@@ -73,6 +73,15 @@ func (d dialect) forUpdate() string {
 	return ""
 }
 
+// forOrder holds rows against others who hold them so, but lets rows that refer
+// to them be written.
+func (d dialect) forOrder() string {
+	if d == dialectPostgres {
+		return " FOR NO KEY UPDATE"
+	}
+	return ""
+}
+
 // clock is the database's own clock in unix milliseconds.
 func (d dialect) clock() string {
 	if d == dialectPostgres {
@@ -129,7 +138,7 @@ func classify(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case unavailable(err):
+	case unavailable(err), collided(err):
 		return &parley.Error{Kind: parley.KindUnavailable, Code: "store", Message: "the database is not available", Err: err}
 	}
 	return err

@@ -11,11 +11,11 @@
 // lane, PostgreSQL several, and a company is always on the same one.
 //
 // A batch is optimistic: on any error it is rolled back and its items run again
-// singly, each in a transaction of its own, so that a bad item fails alone. It
-// runs under the writer's context, never a caller's: a caller that goes away
-// leaves its item to be committed whole or not at all. Ids are made before the
-// commit, so that after a connection lost at COMMIT the writer can look whether
-// it happened.
+// singly, each in a transaction of its own, so that a bad item fails alone. One
+// that lost against another lane or node is run again first. A batch runs under
+// the writer's context, never a caller's: a caller that goes away leaves its item
+// to be committed whole or not at all. Ids are made before the commit, so that
+// after a connection lost at COMMIT the writer can look whether it happened.
 //
 // Rare writes use Tx, which takes a turn on the same lane.
 //

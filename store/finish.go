@@ -64,8 +64,10 @@ func (tx *Tx) finishAll(items []*finishItem) error {
 // endJobs moves the jobs and returns the items whose job was still theirs.
 func (tx *Tx) endJobs(items []*finishItem) ([]*finishItem, error) {
 	rows := table{before: `UPDATE job SET state = v.column2, part = v.column3, attempt = v.column4, crashes = 0, reason = v.column5,
-		ready_at = v.column6, done_at = v.column7 FROM (`, types: "itiitiiiit", after: `) AS v WHERE job.id = v.column1 AND job.done_at = 0
-		AND job.term = v.column8 AND job.crashes = v.column9 AND job.state = v.column10 RETURNING job.id`}
+		ready_at = v.column6, done_at = v.column7 FROM (`, types: "itiitiiiitiii", after: `) AS v WHERE job.id = v.column1 AND job.done_at = 0
+		AND job.term = v.column8 AND job.crashes = v.column9 AND job.state = v.column10 AND job.part = v.column11 AND job.attempt = v.column12
+		AND job.deadline_at = v.column13 RETURNING job.id`}
+	first := map[parley.JobID]bool{} // a second outcome of the same job in this batch fails
 	for _, i := range items {
 		i.out = Finished{}
 		ok, err := tx.fence(i.in.Grant)
@@ -76,10 +78,16 @@ func (tx *Tx) endJobs(items []*finishItem) ([]*finishItem, error) {
 			i.err = errFenced
 			continue
 		}
+		was := i.in.Work.Job
+		if first[was.ID] {
+			i.err = errEnded
+			continue
+		}
+		first[was.ID] = true
 		i.out.Job = i.after(tx)
-		was, j := i.in.Work.Job, i.out.Job
+		j := i.out.Job
 		rows.add(int64(j.ID), string(j.State), int64(j.Part), int64(j.Attempt), j.Reason, millis(j.ReadyAt), millis(j.DoneAt),
-			int64(was.Term), int64(was.Crashes), string(was.State))
+			int64(was.Term), int64(was.Crashes), string(was.State), int64(was.Part), int64(was.Attempt), millis(was.Deadline))
 	}
 	ended := map[parley.JobID]bool{}
 	err := rows.run(tx, func(scan scanFunc) error {
@@ -98,7 +106,6 @@ func (tx *Tx) endJobs(items []*finishItem) ([]*finishItem, error) {
 		case !ended[i.out.Job.ID]:
 			i.err = errEnded
 		default:
-			delete(ended, i.out.Job.ID)
 			out = append(out, i)
 		}
 	}
@@ -175,7 +182,7 @@ func (f *finisher) moved(v *conv, chat string) error {
 	if err != nil || n == 0 {
 		return err
 	}
-	f.tx.committed = append(f.tx.committed, func() { f.tx.db.convs.drop(v.ID) })
+	f.convs.move(v, chat)
 	return nil
 }
 
@@ -202,11 +209,11 @@ func (f *finisher) event(v *conv, m parley.MessageID, kind parley.EventKind, bod
 // early applies receipts that came before the outcome they belong to.
 func (f *finisher) early(items []*finishItem) error {
 	ids := map[parley.ChannelID][]string{}
-	convs := map[string]parley.ConversationID{}
+	convs := map[convKey]parley.ConversationID{} // here the key is a message's id
 	for _, i := range items {
 		if i.in.Result == Delivered && i.in.Sent.ProviderID != "" {
 			ids[i.out.Job.Channel] = append(ids[i.out.Job.Channel], i.in.Sent.ProviderID)
-			convs[i.in.Sent.ProviderID] = i.out.Job.Conversation
+			convs[convKey{i.out.Job.Channel, i.in.Sent.ProviderID}] = i.out.Job.Conversation
 		}
 	}
 	for channel, sent := range ids {
@@ -223,7 +230,7 @@ func (f *finisher) early(items []*finishItem) error {
 			return err
 		}
 		for id, ack := range found {
-			if err := f.applyReceipt(channel, convs[id], id, ack); err != nil {
+			if err := f.applyReceipt(channel, convs[convKey{channel, id}], id, ack); err != nil {
 				return err
 			}
 		}
@@ -253,7 +260,7 @@ func (f *finisher) next(items []*finishItem) error {
 	for _, i := range items {
 		if i.out.Job.State.Open() {
 			w := *i.in.Work
-			w.Job = i.out.Job
+			w.Job, w.Chat = i.out.Job, f.convs.byID[w.Job.Conversation].External
 			i.out.Next = []Work{w}
 			continue
 		}

@@ -164,7 +164,7 @@ func (db *DB) Job(ctx context.Context, company parley.CompanyID, channel parley.
 // happens when a job was accepted on one node while another ended the one before.
 func (db *DB) Promote(ctx context.Context) ([]Work, error) {
 	stuck := map[parley.CompanyID][]parley.ConversationID{}
-	err := db.read(ctx, `SELECT company_id, conversation_id FROM job WHERE done_at = 0 GROUP BY company_id, conversation_id
+	err := db.read(ctx, `SELECT MIN(company_id), conversation_id FROM job WHERE done_at = 0 GROUP BY conversation_id
 		HAVING SUM(CASE WHEN state = 'waiting' THEN 0 ELSE 1 END) = 0 LIMIT 1000`, nil, func(scan scanFunc) error {
 		var company parley.CompanyID
 		var id parley.ConversationID
@@ -177,14 +177,11 @@ func (db *DB) Promote(ctx context.Context) ([]Work, error) {
 	}
 	var all []Work
 	for company, ids := range stuck {
-		err := db.Tx(ctx, company, func(tx *Tx) error {
-			heads, err := tx.promote(ids)
-			all = append(all, heads...)
-			return err
-		})
+		heads, err := txResult(ctx, db, company, func(tx *Tx) ([]Work, error) { return tx.promote(ids) })
 		if err != nil {
 			return all, err
 		}
+		all = append(all, heads...)
 	}
 	return all, nil
 }
@@ -251,6 +248,7 @@ func (tx *Tx) claimAll(items []*claimItem) error {
 	rows := table{before: `UPDATE job SET state = 'sending', part = v.column2, attempt = attempt + 1, crashes = crashes + 1, term = v.column3,
 		deadline_at = v.column4, plan = CASE WHEN v.column5 = '' THEN plan ELSE v.column5 END FROM (`, types: "iiiit",
 		after: ") AS v WHERE job.id = v.column1 AND job.state = 'ready' RETURNING job.id"}
+	first := map[parley.JobID]bool{} // a second claim of the same job in this batch fails
 	for _, i := range items {
 		ok, err := tx.fence(i.in.Grant)
 		if err != nil {
@@ -260,6 +258,11 @@ func (tx *Tx) claimAll(items []*claimItem) error {
 			i.err = errFenced
 			continue
 		}
+		if first[i.in.Job] {
+			i.err = errNotReady
+			continue
+		}
+		first[i.in.Job] = true
 		plan := ""
 		if len(i.in.Plan) > 1 {
 			text, _ := json.Marshal(i.in.Plan) // texts
@@ -278,7 +281,6 @@ func (tx *Tx) claimAll(items []*claimItem) error {
 		if i.err == nil && !claimed[i.in.Job] {
 			i.err = errNotReady
 		}
-		delete(claimed, i.in.Job) // a second claim of the same job in this batch fails
 	}
 	return err
 }

@@ -16,12 +16,8 @@ func (e *NodeError) Error() string { return "node " + e.Node + " is running on t
 
 // TakeShards makes a node the owner of all shards, under new terms, and lets its
 // heartbeat last for ttl. A *NodeError: another node is alive.
-func (db *DB) TakeShards(ctx context.Context, node string, ttl time.Duration) (grants []parley.Grant, err error) {
-	err = db.Tx(ctx, 0, func(tx *Tx) error {
-		grants, err = tx.takeShards(node, ttl)
-		return err
-	})
-	return grants, err
+func (db *DB) TakeShards(ctx context.Context, node string, ttl time.Duration) ([]parley.Grant, error) {
+	return txResult(ctx, db, 0, func(tx *Tx) ([]parley.Grant, error) { return tx.takeShards(node, ttl) })
 }
 
 func (tx *Tx) takeShards(node string, ttl time.Duration) ([]parley.Grant, error) {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"math"
 
 	"github.com/parley-im/parley"
 )
@@ -64,12 +65,17 @@ type Page struct {
 // the first parameter and the limit as the second.
 func (p Page) where(column string) string {
 	if p.Desc {
-		return " AND (" + column + " < $1 OR $1 = 0) ORDER BY " + column + " DESC LIMIT $2"
+		return " AND " + column + " < $1 ORDER BY " + column + " DESC LIMIT $2"
 	}
 	return " AND " + column + " > $1 ORDER BY " + column + " LIMIT $2"
 }
 
-func (p Page) args(more ...any) []any { return append([]any{p.After, p.Limit}, more...) }
+func (p Page) args(more ...any) []any {
+	if p.Desc && p.After == 0 {
+		p.After = math.MaxInt64
+	}
+	return append([]any{p.After, p.Limit}, more...)
+}
 
 // Messages lists a conversation's messages: received ones, and own ones that
 // were delivered, in the order of storing.

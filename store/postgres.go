@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"strconv"
@@ -42,12 +43,26 @@ func openPostgres(ctx context.Context, dsn string) (*postgresBackend, error) {
 func (b *postgresBackend) lanes() int      { return postgresLanes }
 func (b *postgresBackend) reader() querier { return pgQuerier{b.pool} }
 
-func (b *postgresBackend) begin(ctx context.Context, _ int) (transaction, error) {
-	tx, err := b.pool.BeginTx(ctx, pgx.TxOptions{})
-	if err != nil {
-		return nil, err
+func (b *postgresBackend) begin(ctx context.Context, _ int) (t transaction, err error) {
+	err = b.anew(ctx, func() error {
+		tx, err := b.pool.BeginTx(ctx, pgx.TxOptions{})
+		t = postgresTx{pgQuerier{tx}, tx}
+		return err
+	})
+	return t, err
+}
+
+// anew repeats what may be done twice while it meets pooled connections that
+// broke while they were idle, as after a restart of the server.
+func (b *postgresBackend) anew(ctx context.Context, f func() error) error {
+	err := f()
+	for n := b.pool.Config().MaxConns; n > 0 && unavailable(err) && ctx.Err() == nil; n-- {
+		if _, down := errors.AsType[*pgconn.ConnectError](err); down {
+			break
+		}
+		err = f()
 	}
-	return postgresTx{pgQuerier{tx}, tx}, nil
+	return err
 }
 
 // idStep is how many ids one value of the sequence stands for.
@@ -55,11 +70,14 @@ const idStep = 64
 
 func (b *postgresBackend) reserve(ctx context.Context, n int) (ids, error) {
 	var taken ids
-	err := b.reader().query(ctx, "SELECT nextval('ids') FROM generate_series(1, $1)", []any{(n + idStep - 1) / idStep}, func(scan scanFunc) error {
-		var first int64
-		err := scan(&first)
-		taken = append(taken, idRange{first, first + idStep})
-		return err
+	err := b.anew(ctx, func() error {
+		taken = nil
+		return b.reader().query(ctx, "SELECT nextval('ids') FROM generate_series(1, $1)", []any{(n + idStep - 1) / idStep}, func(scan scanFunc) error {
+			var first int64
+			err := scan(&first)
+			taken = append(taken, idRange{first, first + idStep})
+			return err
+		})
 	})
 	return taken, err
 }

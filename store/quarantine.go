@@ -26,8 +26,12 @@ func notNull(b []byte) []byte {
 // Quarantines lists a company's quarantine by id; company 0 is all.
 func (db *DB) Quarantines(ctx context.Context, company parley.CompanyID, p Page) ([]Quarantined, error) {
 	var list []Quarantined
+	of := "company_id = $3"
+	if company == 0 {
+		of = "$3 = 0"
+	}
 	err := db.read(ctx, `SELECT id, company_id, channel_id, provider, source, reason, hash, size, body, created_at FROM quarantine
-		WHERE (company_id = $3 OR $3 = 0)`+p.where("id"), p.args(int64(company)), func(scan scanFunc) error {
+		WHERE `+of+p.where("id"), p.args(int64(company)), func(scan scanFunc) error {
 		var q Quarantined
 		var at int64
 		err := scan(&q.ID, &q.Company, &q.Channel, &q.Provider, &q.Source, &q.Reason, &q.Hash, &q.Size, &q.Body, &at)

@@ -238,13 +238,13 @@ func (r *receiver) targetOf(i *receiveItem, id string) (parley.MessageID, error)
 	if id == "" {
 		return 0, nil
 	}
-	if m := r.targets[targetKey{i.in.Channel.ID, i.messageKey(id)}]; m != 0 {
-		return m, nil
+	// What we sent comes first: its echo, if one was seen, has made no message.
+	if i.conv != nil {
+		if m, err := r.tx.sentMessage(i.in.Channel.ID, i.conv.ID, id); m != 0 || err != nil {
+			return m, err
+		}
 	}
-	if i.conv == nil {
-		return 0, nil
-	}
-	return r.tx.sentMessage(i.in.Channel.ID, i.conv.ID, id)
+	return r.targets[targetKey{i.in.Channel.ID, i.messageKey(id)}], nil
 }
 
 // sentMessage finds an own message by the provider's id; 0 if there is none.

@@ -9,13 +9,18 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"time"
 
 	_ "modernc.org/sqlite" // the driver
 )
 
-// idBlock is how many ids a reservation takes from SQLite's counter: enough that
-// it is rarely written, few enough that ids stay readable over restarts.
-const idBlock = 4096
+// A reservation takes a block of ids from SQLite's counter. The first is small,
+// so that ids stay readable over restarts and commands; it grows with use, so
+// that the counter is rarely written.
+const (
+	firstBlock = 64
+	idBlock    = 4096
+)
 
 // A sqliteBackend is one file with one writing connection and a pool of readers.
 type sqliteBackend struct {
@@ -25,13 +30,17 @@ type sqliteBackend struct {
 	reads  *sql.DB
 	read   *statements
 	ids    idRange
+	block  int64 // how many ids the next reservation takes
 }
+
+// busyTimeout is how long a statement waits for another process.
+const busyTimeout = 5 * time.Second
 
 // sqliteDSN is the address of the file with the pragmas that every connection
 // needs, so that none can miss one.
-func sqliteDSN(path string, pragmas ...string) string {
+func sqliteDSN(path string, busy time.Duration, pragmas ...string) string {
 	q := url.Values{}
-	for _, p := range append([]string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+	for _, p := range append([]string{fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
 		"wal_autocheckpoint(0)", "temp_store(MEMORY)", "cache_size(-32768)"}, pragmas...) {
 		q.Add("_pragma", p)
 	}
@@ -48,7 +57,7 @@ func openSQLite(ctx context.Context, path string) (*sqliteBackend, error) {
 	}
 	b := &sqliteBackend{path: path}
 	// auto_vacuum counts only if it is set before the first table.
-	if b.writes, err = sql.Open("sqlite", sqliteDSN(path, "auto_vacuum(INCREMENTAL)")); err != nil {
+	if b.writes, err = sql.Open("sqlite", sqliteDSN(path, busyTimeout, "auto_vacuum(INCREMENTAL)")); err != nil {
 		return nil, err
 	}
 	b.writes.SetMaxOpenConns(1)
@@ -57,7 +66,7 @@ func openSQLite(ctx context.Context, path string) (*sqliteBackend, error) {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	b.writer = &statements{db: conn}
-	if b.reads, err = sql.Open("sqlite", sqliteDSN(path, "query_only(1)")); err != nil {
+	if b.reads, err = sql.Open("sqlite", sqliteDSN(path, busyTimeout, "query_only(1)")); err != nil {
 		return nil, err
 	}
 	b.reads.SetMaxOpenConns(max(4, runtime.NumCPU()))
@@ -78,14 +87,13 @@ func (b *sqliteBackend) begin(ctx context.Context, _ int) (transaction, error) {
 
 func (b *sqliteBackend) reserve(ctx context.Context, n int) (ids, error) {
 	if b.ids.end-b.ids.next < int64(n) {
-		block := max(int64(n), idBlock)
-		err := b.writer.query(ctx, "UPDATE id_block SET next = next + $1 RETURNING next", []any{block}, func(scan scanFunc) error {
-			return scan(&b.ids.end)
-		})
-		if err != nil {
+		b.block = min(max(firstBlock, 2*b.block), idBlock)
+		block := max(int64(n), b.block)
+		var end int64 // counts only once the statement has ended, and with it its commit
+		if err := one(ctx, b.writer, "UPDATE id_block SET next = next + $1 RETURNING next", []any{block}, &end); err != nil {
 			return nil, err
 		}
-		b.ids.next = b.ids.end - block
+		b.ids = idRange{end - block, end}
 	}
 	r := b.ids
 	b.ids.next = b.ids.end

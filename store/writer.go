@@ -236,10 +236,7 @@ func take[T any](queue *[]T, most int) []T {
 // process commits a batch, or finds out which of its items cannot be.
 func (l *lane) process(b *batch) {
 	b.dropExpired(l.db.now())
-	err := l.attempt(b)
-	if collided(err) {
-		err = l.attempt(b)
-	}
+	err := l.insist(b)
 	switch {
 	case err == nil:
 	case b.size() == 1 || unavailable(err):
@@ -261,7 +258,7 @@ func (l *lane) processSingly(b *batch) {
 	for _, s := range b.singles() {
 		err := gone
 		if err == nil {
-			err = l.attempt(s)
+			err = l.insist(s)
 		}
 		if err != nil {
 			s.items(func(i *item) { i.err = err })
@@ -270,6 +267,20 @@ func (l *lane) processSingly(b *batch) {
 			gone = err
 		}
 	}
+}
+
+// collisions is how often a transaction that lost against another one is run
+// again.
+const collisions = 3
+
+// insist runs one transaction, and again if another node or lane got in between:
+// then it finds what that one has stored.
+func (l *lane) insist(b *batch) error {
+	err := l.attempt(b)
+	for n := 0; n < collisions && (collided(err) || duplicated(err)); n++ {
+		err = l.attempt(b)
+	}
+	return err
 }
 
 // attempt runs one transaction. After an error nothing of it has happened.
@@ -334,7 +345,7 @@ func (l *lane) commit(ctx context.Context, q transaction, mark string) error {
 	if err == nil {
 		return nil
 	}
-	if mark == "" || !lostConnection(err) {
+	if mark == "" || !unavailable(err) {
 		_ = q.rollback(ctx) // as above
 		return err
 	}
@@ -432,4 +443,19 @@ func (db *DB) Tx(ctx context.Context, company parley.CompanyID, f func(tx *Tx) e
 		return err
 	}
 	return i.err
+}
+
+// txResult is Tx for a function with a result. A caller that goes away must not
+// read what the writer may just be storing.
+func txResult[T any](ctx context.Context, db *DB, company parley.CompanyID, f func(tx *Tx) (T, error)) (T, error) {
+	var result T
+	err := db.Tx(ctx, company, func(tx *Tx) (err error) {
+		result, err = f(tx)
+		return err
+	})
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return result, nil
 }

@@ -182,7 +182,7 @@ CREATE TABLE job (
 );
 CREATE INDEX job_open ON job (conversation_id, id) WHERE done_at = 0;
 CREATE INDEX job_ready ON job (channel_id, lane, ready_at, id) WHERE state = 'ready';
-CREATE INDEX job_sending ON job (shard, id) WHERE state = 'sending';
+CREATE INDEX job_sending ON job (state, id) WHERE state = 'sending';
 CREATE INDEX job_channel ON job (channel_id, id) WHERE done_at = 0;
 
 -- Receipts that came before the outcome they belong to.

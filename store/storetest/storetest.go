@@ -21,7 +21,7 @@ import (
 )
 
 // PostgresEnv is the environment variable with the address of a PostgreSQL
-// server on which the tests may make databases. Without it they run on SQLite
+// server on which the tests may make schemas. Without it they run on SQLite
 // alone.
 const PostgresEnv = "PARLEY_TEST_POSTGRES"
 
@@ -71,10 +71,12 @@ func Keys(tb testing.TB, dir string) *seal.Keyset {
 	return keys
 }
 
-var databases atomic.Int64
+var schemas atomic.Int64
 
-// Postgres returns the place of a fresh PostgreSQL database, which is dropped at
-// the end of the test. Without a server the test is skipped; in CI it fails.
+// Postgres returns the place of a fresh schema on PostgreSQL, which is dropped at
+// the end of the test: to the store it is a database of its own, and it takes
+// milliseconds to make. Its name is the application name of the connections.
+// Without a server the test is skipped; in CI it fails.
 func Postgres(tb testing.TB) store.Options {
 	tb.Helper()
 	server := os.Getenv(PostgresEnv)
@@ -84,14 +86,18 @@ func Postgres(tb testing.TB) store.Options {
 		}
 		tb.Skipf("set %s to a server's address to run this on PostgreSQL", PostgresEnv)
 	}
-	name := fmt.Sprintf("parley_test_%d_%d_%d", os.Getpid(), time.Now().UnixNano(), databases.Add(1))
-	admin(tb, server, "CREATE DATABASE "+name)
-	tb.Cleanup(func() { admin(tb, server, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
+	name := fmt.Sprintf("parley_test_%d_%d_%d", os.Getpid(), time.Now().UnixNano(), schemas.Add(1))
+	admin(tb, server, "CREATE SCHEMA "+name)
+	tb.Cleanup(func() { admin(tb, server, "DROP SCHEMA IF EXISTS "+name+" CASCADE") })
 	u, err := url.Parse(server)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	u.Path = "/" + name
+	q := u.Query()
+	q.Set("search_path", name)
+	q.Set("application_name", name)
+	q.Set("synchronous_commit", "off") // no test pulls the plug
+	u.RawQuery = q.Encode()
 	return store.Options{URL: u.String(), Keys: Keys(tb, tb.TempDir())}
 }
 
