@@ -6,7 +6,6 @@ import (
 	"github.com/parley-im/parley"
 	"github.com/parley-im/parley/jsonout"
 	"github.com/parley-im/parley/params"
-	"github.com/parley-im/parley/seal"
 	"github.com/parley-im/parley/store"
 )
 
@@ -92,8 +91,7 @@ func (s *Server) createChannel(c *call) error {
 	if !s.offered[k.name] {
 		return errNotOffered
 	}
-	f.secrets[parley.SecretCallbackPath] = parley.Secret(seal.NewSecretPath())
-	f.secrets[parley.SecretCallbackToken] = parley.Secret(seal.NewSecretPath())
+	f.newCallback()
 	id, err := s.store.CreateChannel(c.ctx, &parley.Channel{
 		Company: c.company.ID, Provider: k.name, Spelling: spelling.Value, Settings: f.settings, Secrets: f.secrets,
 	})
@@ -123,6 +121,7 @@ func (s *Server) updateChannel(c *call) error {
 	if err := b.Err(); err != nil {
 		return err
 	}
+	f.newCallback() // what the old account still sends must not reach the new one
 	if err := s.store.UpdateChannel(c.ctx, c.company.ID, c.channel.ID, f.settings, f.secrets); err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/parley-im/parley"
 	"github.com/parley-im/parley/connector"
 	"github.com/parley-im/parley/params"
+	"github.com/parley-im/parley/seal"
 )
 
 // A kind is a provider as the API knows it: what its channels are created and
@@ -83,6 +84,12 @@ type form struct {
 
 func (s *Server) form(b *params.Binder) *form {
 	return &form{Binder: b, now: s.now(), settings: map[string]string{}, secrets: map[string]parley.Secret{}}
+}
+
+// newCallback makes a callback address that nobody knows yet.
+func (f *form) newCallback() {
+	f.secrets[parley.SecretCallbackPath] = parley.Secret(seal.NewSecretPath())
+	f.secrets[parley.SecretCallbackToken] = parley.Secret(seal.NewSecretPath())
 }
 
 // secret binds a credential.

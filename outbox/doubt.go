@@ -19,10 +19,8 @@ const (
 
 	proofFirst = 500 * time.Millisecond // until the second look for proof; it doubles
 	proofMax   = 8 * time.Second
-	// crashesAllowed is how many claims of a part may go without an outcome. An
-	// outcome that is a repeat clears that count, so tries are bounded as well.
+	// crashesAllowed is how many claims of a part in a row may go without an outcome.
 	crashesAllowed = 3
-	triesAllowed   = 10
 )
 
 const reasonCrashed = "given up after several tries that ended without an outcome, the message may have arrived"
@@ -86,7 +84,7 @@ func (a *attempt) weigh(spec connector.Spec) outcome {
 	case spec.Keyed && a.crashes():
 		return a.end(reasonCrashed)
 	case spec.Keyed && keyStillValid(a.item.since, now):
-		return a.retry(now.Add(backOff(w.Job.Attempt)))
+		return a.finish(&store.Finish{Result: store.Retry, At: now.Add(backOff(w.Job.Attempt)), Spent: true, Crash: a.item.crashed})
 	case spec.Receipts && a.waited() < ProofWait:
 		return a.lookAgain(min(proofFirst<<min(a.item.checks, 10), proofMax, ProofWait-a.waited()))
 	}
@@ -95,8 +93,7 @@ func (a *attempt) weigh(spec connector.Spec) outcome {
 
 // crashes reports whether this part looks like what ends the process each time.
 func (a *attempt) crashes() bool {
-	j := &a.item.work.Job
-	return a.item.crashed && (j.Crashes >= crashesAllowed || j.Attempt >= triesAllowed)
+	return a.item.crashed && a.item.work.Job.Crashes >= crashesAllowed
 }
 
 // waited returns for how long proof has been looked for.

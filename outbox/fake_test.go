@@ -151,7 +151,9 @@ func (m *memory) finish(f *store.Finish) (store.Finished, func([]store.Work), er
 
 // applied changes the row and returns what is ready now.
 func (m *memory) applied(w *store.Work, f *store.Finish) []store.Work {
-	w.Job.Crashes = 0
+	if !f.Crash {
+		w.Job.Crashes = 0
+	}
 	if f.Result == store.Retry {
 		w.Job.State, w.Job.ReadyAt = parley.JobReady, f.At
 		if !f.Spent {

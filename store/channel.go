@@ -43,8 +43,14 @@ func (db *DB) openSecrets(company parley.CompanyID, id parley.ChannelID, sealed 
 	return secrets, nil
 }
 
-// callbackHash is what a callback path is looked up by.
-func callbackHash(path string) []byte { return seal.HashToken(path) }
+// callbackHash is what a callback path is looked up by; empty for a channel that
+// has none.
+func callbackHash(path string) []byte {
+	if path == "" {
+		return []byte{}
+	}
+	return seal.HashToken(path)
+}
 
 // CreateChannel stores a channel, in state connecting or whatever ch says, with
 // its secrets sealed. KindConflict: the company has as many channels of that
@@ -189,7 +195,7 @@ func (db *DB) Channel(ctx context.Context, id parley.ChannelID) (*parley.Channel
 
 // ChannelByCallback returns the live channel with that callback path.
 func (db *DB) ChannelByCallback(ctx context.Context, path string) (*parley.Channel, error) {
-	return db.channelWhere(ctx, "c.deleted_at = 0 AND c.callback_hash = $1", callbackHash(path))
+	return db.channelWhere(ctx, "c.deleted_at = 0 AND c.callback_hash = $1 AND length(c.callback_hash) > 0", callbackHash(path))
 }
 
 // Channels lists a company's channels by id, without deleted ones and without

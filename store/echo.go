@@ -156,9 +156,9 @@ func (r *receiver) receipt(i *receiveItem, what connector.Receipt) error {
 		i.out.Message = id
 		return r.tx.raise(r.convs, id, what.Ack)
 	}
-	_, err = r.tx.Exec(`INSERT INTO receipt (channel_id, provider_id, ack, created_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (channel_id, provider_id) DO UPDATE SET ack = `+r.tx.db.dialect.greatest()+`(receipt.ack, excluded.ack)`,
-		int64(i.in.Channel.ID), e.ID, int64(what.Ack), millis(r.tx.now))
+	_, err = r.tx.Exec(`INSERT INTO receipt (channel_id, provider_id, conversation_id, ack, created_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (channel_id, provider_id, conversation_id) DO UPDATE SET ack = `+r.tx.db.dialect.greatest()+`(receipt.ack, excluded.ack)`,
+		int64(i.in.Channel.ID), e.ID, int64(conversation), int64(what.Ack), millis(r.tx.now))
 	return err
 }
 

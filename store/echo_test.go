@@ -110,6 +110,27 @@ func TestReceiptsOfTwoChannels(t *testing.T) {
 	})
 }
 
+// TestReceiptsOfTwoConversations has one provider id in two conversations, as
+// where ids count within a chat: an early receipt is for the one that it names.
+func TestReceiptsOfTwoConversations(t *testing.T) {
+	t.Parallel()
+	eachWorld(t, func(t *testing.T, w *world) {
+		first, second := w.talk("1"), w.talk("2")
+		one, two := w.claim(w.say(first, "a").ID), w.claim(w.say(second, "b").ID)
+		w.ack("2", "5", parley.AckRead)
+		for _, err := range store.Finishes(w.db, w.outcome(one, delivered("5")), w.outcome(two, delivered("5"))) {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for conv, want := range map[parley.ConversationID]string{first: "hello:1 a:1", second: "hello:1 b:3"} {
+			if got := w.texts(conv); got != want {
+				t.Errorf("conversation %d: listed %q, want %q", conv, got, want)
+			}
+		}
+	})
+}
+
 func TestEchoOfOwn(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {

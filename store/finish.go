@@ -63,8 +63,8 @@ func (tx *Tx) finishAll(items []*finishItem) error {
 
 // endJobs moves the jobs and returns the items whose job was still theirs.
 func (tx *Tx) endJobs(items []*finishItem) ([]*finishItem, error) {
-	rows := table{before: `UPDATE job SET state = v.column2, part = v.column3, attempt = v.column4, crashes = 0, reason = v.column5,
-		ready_at = v.column6, done_at = v.column7 FROM (`, types: "itiitiiiitiii", after: `) AS v WHERE job.id = v.column1 AND job.done_at = 0
+	rows := table{before: `UPDATE job SET state = v.column2, part = v.column3, attempt = v.column4, crashes = v.column14, reason = v.column5,
+		ready_at = v.column6, done_at = v.column7 FROM (`, types: "itiitiiiitiiii", after: `) AS v WHERE job.id = v.column1 AND job.done_at = 0
 		AND job.term = v.column8 AND job.crashes = v.column9 AND job.state = v.column10 AND job.part = v.column11 AND job.attempt = v.column12
 		AND job.deadline_at = v.column13 RETURNING job.id`}
 	first := map[parley.JobID]bool{} // a second outcome of the same job in this batch fails
@@ -87,7 +87,7 @@ func (tx *Tx) endJobs(items []*finishItem) ([]*finishItem, error) {
 		i.out.Job = i.after(tx)
 		j := i.out.Job
 		rows.add(int64(j.ID), string(j.State), int64(j.Part), int64(j.Attempt), j.Reason, millis(j.ReadyAt), millis(j.DoneAt),
-			int64(was.Term), int64(was.Crashes), string(was.State), int64(was.Part), int64(was.Attempt), millis(was.Deadline))
+			int64(was.Term), int64(was.Crashes), string(was.State), int64(was.Part), int64(was.Attempt), millis(was.Deadline), int64(j.Crashes))
 	}
 	ended := map[parley.JobID]bool{}
 	err := rows.run(tx, func(scan scanFunc) error {
@@ -115,7 +115,9 @@ func (tx *Tx) endJobs(items []*finishItem) ([]*finishItem, error) {
 // after returns the job as it will be.
 func (i *finishItem) after(tx *Tx) parley.Job {
 	j := i.in.Work.Job
-	j.Crashes = 0
+	if !i.in.Crash {
+		j.Crashes = 0
+	}
 	switch i.in.Result {
 	case Delivered:
 		j.Part++
@@ -206,50 +208,73 @@ func (f *finisher) event(v *conv, m parley.MessageID, kind parley.EventKind, bod
 	f.tx.append(parley.Event{Company: v.Company, Stream: v.ID.Stream(), Channel: v.Channel, Message: m, Kind: kind, Body: body})
 }
 
+// A sentKey names an own message by the provider's id.
+type sentKey struct {
+	conversation parley.ConversationID
+	id           string
+}
+
 // early applies receipts that came before the outcome they belong to.
 func (f *finisher) early(items []*finishItem) error {
-	ids := map[parley.ChannelID][]string{}
-	convs := map[convKey]parley.ConversationID{} // here the key is a message's id
+	sent := map[parley.ChannelID][]sentKey{}
 	for _, i := range items {
 		if i.in.Result == Delivered && i.in.Sent.ProviderID != "" {
-			ids[i.out.Job.Channel] = append(ids[i.out.Job.Channel], i.in.Sent.ProviderID)
-			convs[convKey{i.out.Job.Channel, i.in.Sent.ProviderID}] = i.out.Job.Conversation
+			j := &i.out.Job
+			sent[j.Channel] = append(sent[j.Channel], sentKey{j.Conversation, i.in.Sent.ProviderID})
 		}
 	}
-	for channel, sent := range ids {
-		found := map[string]parley.Ack{}
-		text := fmt.Sprintf("SELECT provider_id, ack FROM receipt WHERE channel_id = %d AND provider_id IN (%%s)", channel)
-		err := lookup(f.tx.ctx, f.tx.q, text, sent, func(scan scanFunc) error {
-			var id string
-			var ack parley.Ack
-			err := scan(&id, &ack)
-			found[id] = ack
-			return err
-		})
-		if err != nil {
+	for channel, keys := range sent {
+		if err := f.earlyOf(channel, keys); err != nil {
 			return err
 		}
-		for id, ack := range found {
-			if err := f.applyReceipt(channel, convs[convKey{channel, id}], id, ack); err != nil {
-				return err
+	}
+	return nil
+}
+
+// earlyOf does it for one channel. A receipt that names no conversation is for
+// whichever message has the id.
+func (f *finisher) earlyOf(channel parley.ChannelID, sent []sentKey) error {
+	ids := make([]string, len(sent))
+	for n, k := range sent {
+		ids[n] = k.id
+	}
+	found := map[sentKey]parley.Ack{}
+	text := fmt.Sprintf("SELECT conversation_id, provider_id, ack FROM receipt WHERE channel_id = %d AND provider_id IN (%%s)", channel)
+	err := lookup(f.tx.ctx, f.tx.q, text, ids, func(scan scanFunc) error {
+		var k sentKey
+		var ack parley.Ack
+		err := scan(&k.conversation, &k.id, &ack)
+		found[k] = ack
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, k := range sent {
+		for _, at := range []sentKey{k, {0, k.id}} {
+			if ack, ok := found[at]; ok {
+				if err := f.applyReceipt(channel, k, at, ack); err != nil {
+					return err
+				}
 			}
 		}
 	}
 	return nil
 }
 
-func (f *finisher) applyReceipt(channel parley.ChannelID, conversation parley.ConversationID, id string, ack parley.Ack) error {
+// applyReceipt raises the message's ack, and drops the receipt kept under at.
+func (f *finisher) applyReceipt(channel parley.ChannelID, k, at sentKey, ack parley.Ack) error {
 	if err := f.messages.run(f.tx, nil); err != nil { // raise needs the rows of further parts
 		return err
 	}
-	m, err := f.tx.sentMessage(channel, conversation, id)
+	m, err := f.tx.sentMessage(channel, k.conversation, k.id)
 	if err != nil {
 		return err
 	}
 	if err := f.tx.raise(f.convs, m, ack); err != nil {
 		return err
 	}
-	_, err = f.tx.Exec("DELETE FROM receipt WHERE channel_id = $1 AND provider_id = $2", int64(channel), id)
+	_, err = f.tx.Exec("DELETE FROM receipt WHERE channel_id = $1 AND provider_id = $2 AND conversation_id = $3", int64(channel), at.id, int64(at.conversation))
 	return err
 }
 

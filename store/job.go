@@ -245,9 +245,9 @@ var errNotReady = parley.Errorf(parley.KindConflict, "the job is not ready any m
 
 // claimAll commits a batch of claims.
 func (tx *Tx) claimAll(items []*claimItem) error {
-	rows := table{before: `UPDATE job SET state = 'sending', part = v.column2, attempt = attempt + 1, crashes = crashes + 1, term = v.column3,
+	rows := table{before: `UPDATE job SET state = 'sending', attempt = attempt + 1, crashes = crashes + 1, term = v.column3,
 		deadline_at = v.column4, plan = CASE WHEN v.column5 = '' THEN plan ELSE v.column5 END FROM (`, types: "iiiit",
-		after: ") AS v WHERE job.id = v.column1 AND job.state = 'ready' RETURNING job.id"}
+		after: ") AS v WHERE job.id = v.column1 AND job.part = v.column2 AND job.state = 'ready' RETURNING job.id"}
 	first := map[parley.JobID]bool{} // a second claim of the same job in this batch fails
 	for _, i := range items {
 		ok, err := tx.fence(i.in.Grant)

@@ -364,6 +364,41 @@ func TestFinishSpentAttempt(t *testing.T) {
 	})
 }
 
+// TestFinishCrash counts claims that nobody knows the end of; any known outcome
+// starts the count anew.
+func TestFinishCrash(t *testing.T) {
+	t.Parallel()
+	eachWorld(t, func(t *testing.T, w *world) {
+		work := w.claim(w.say(w.talk("1"), "a").ID)
+		for n := 1; n <= 3; n++ {
+			if work.Job.Crashes != n {
+				t.Fatalf("crashes %d after claim %d", work.Job.Crashes, n)
+			}
+			w.finish(work, store.Finish{Result: store.Retry, At: when, Spent: true, Crash: true})
+			work = w.claim(work.Job.ID)
+		}
+		w.finish(work, store.Finish{Result: store.Retry, At: when, Spent: true})
+		if work = w.claim(work.Job.ID); work.Job.Crashes != 1 {
+			t.Errorf("crashes %d after a known outcome, want 1", work.Job.Crashes)
+		}
+	})
+}
+
+// TestClaimOfAnotherPart refuses news that is out of date: the part was sent.
+func TestClaimOfAnotherPart(t *testing.T) {
+	t.Parallel()
+	eachWorld(t, func(t *testing.T, w *world) {
+		work := w.claim(w.say(w.talk("1"), "a b").ID, "a", "b")
+		w.finish(work, store.Finish{Result: store.Delivered, Parts: 2, Sent: connector.Sent{ProviderID: "p1", Ack: parley.AckSent}})
+		c := store.Claim{Job: work.Job.ID, Company: w.company, Grant: w.grant, Part: 0, Deadline: when}
+		wantKind(t, "part 0 again", w.db.Claim(t.Context(), &c), parley.KindConflict)
+		c.Part = 1
+		if err := w.db.Claim(t.Context(), &c); err != nil {
+			t.Errorf("part 1: %v", err)
+		}
+	})
+}
+
 // TestEndUnclaimed ends jobs that were never claimed, the waiting one first.
 func TestEndUnclaimed(t *testing.T) {
 	t.Parallel()

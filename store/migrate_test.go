@@ -40,7 +40,7 @@ INSERT INTO message (id, company_id, channel_id, conversation_id, contact_id, jo
 INSERT INTO seen (channel_id, key, message_id) VALUES (8, %[3]s, 11);
 INSERT INTO job (id, company_id, shard, channel_id, conversation_id, message_id, lane, state, part, attempt, crashes, term, plan, reason,
 	ready_at, deadline_at, created_at, done_at) VALUES (13, 7, 7, 8, 10, 12, 0, 'ready', 0, 0, 0, 0, '', '', 1000, 0, 1000, 0);
-INSERT INTO receipt (channel_id, provider_id, ack, created_at) VALUES (8, 'r1', 2, 1000);
+INSERT INTO receipt (channel_id, provider_id, conversation_id, ack, created_at) VALUES (8, 'r1', 10, 2, 1000);
 INSERT INTO echo (id, channel_id, conversation_id, provider_id, event, created_at) VALUES (14, 8, 10, 'e1', %[4]s, 1000);
 INSERT INTO event (company_id, seq, stream, channel_id, message_id, kind, body, created_at) VALUES (7, 1, 10, 8, 11, 'message/new', %[4]s, 1000);
 INSERT INTO endpoint (id, company_id, shard, main, url, secret, cursor, created_at) VALUES (15, 7, 7, 1, 'https://example.com/', %[2]s, 0, 1000);

@@ -115,6 +115,7 @@ type Finish struct {
 	Reason string         // for people, with Failed
 	At     time.Time      // when it is due again, with Retry
 	Spent  bool           // with Retry: the attempt counts; not so when throttled or shut down
+	Crash  bool           // with Retry: nobody knows how the attempt ended; the claim counts as a crash
 	Sent   connector.Sent // with Delivered
 	Parts  int            // how many parts the plan has, at least 1
 }

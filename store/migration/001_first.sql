@@ -80,14 +80,15 @@ CREATE TABLE channel (
 	generation    INTEGER NOT NULL, -- raised with every change of credentials
 	settings      TEXT NOT NULL,    -- JSON object of texts
 	secrets       BLOB NOT NULL,    -- sealed JSON object of texts; empty once forgotten
-	callback_hash BLOB NOT NULL,    -- SHA-256 of the callback path
+	callback_hash BLOB NOT NULL,    -- SHA-256 of the callback path; empty without one
 	farewell      INTEGER NOT NULL, -- deleted, and the provider has yet to be told
 	created_at    INTEGER NOT NULL,
 	deleted_at    INTEGER NOT NULL
 );
 CREATE INDEX channel_company ON channel (company_id, id) WHERE deleted_at = 0;
 CREATE UNIQUE INDEX channel_account ON channel (provider, account) WHERE deleted_at = 0 AND account <> '';
-CREATE UNIQUE INDEX channel_callback ON channel (callback_hash);
+CREATE UNIQUE INDEX channel_callback ON channel (callback_hash) WHERE length(callback_hash) > 0;
+CREATE INDEX channel_connecting ON channel (id) WHERE deleted_at = 0 AND state = 'connecting';
 CREATE INDEX channel_farewell ON channel (id) WHERE farewell = 1;
 
 -- Session data of stateful channels, sealed. Every write is fenced by the term.
@@ -187,12 +188,14 @@ CREATE INDEX job_channel ON job (channel_id, id) WHERE done_at = 0;
 
 -- Receipts that came before the outcome they belong to.
 CREATE TABLE receipt (
-	channel_id  INTEGER NOT NULL,
-	provider_id TEXT NOT NULL,
-	ack         INTEGER NOT NULL,
-	created_at  INTEGER NOT NULL,
-	PRIMARY KEY (channel_id, provider_id)
+	channel_id      INTEGER NOT NULL,
+	provider_id     TEXT NOT NULL,
+	conversation_id INTEGER NOT NULL, -- 0 if the provider did not say; some ids are unique only within one
+	ack             INTEGER NOT NULL,
+	created_at      INTEGER NOT NULL,
+	PRIMARY KEY (channel_id, provider_id, conversation_id)
 ) WITHOUT ROWID;
+CREATE INDEX receipt_age ON receipt (created_at);
 
 -- Echoes of messages that may be our own, held while a part of the conversation is being sent.
 CREATE TABLE echo (
