@@ -74,6 +74,7 @@ type config struct {
 	WebhookDelay        *time.Duration `help:"Time between repeats, instead of the policy's; at least 10ms." placeholder:"DURATION"`
 	WebhookTimeout      time.Duration  `default:"10s" help:"How long a receiver may take to answer."`
 	JobExpiry           time.Duration  `default:"24h" help:"A message not sent by then is not delivered."`
+	SendTimeout         time.Duration  `default:"30s" help:"How long a messenger may take to answer a send; then the outcome is unknown."`
 	ConnectGrace        time.Duration  `default:"15m" help:"How long messages wait for a channel that is connecting or logged out."`
 	Pace                string         `default:"on" enum:"on,off" help:"off switches off our own pacing towards providers; their 429 is still obeyed."`
 	Disable             []string       `help:"Providers that this installation does not offer." placeholder:"NAME,…"`
@@ -107,8 +108,8 @@ func (c *config) validate() error {
 		name string
 		d    time.Duration
 	}{
-		{"--webhook-timeout", c.WebhookTimeout}, {"--job-expiry", c.JobExpiry}, {"--connect-grace", c.ConnectGrace},
-		{"--stop-timeout", c.StopTimeout},
+		{"--webhook-timeout", c.WebhookTimeout}, {"--job-expiry", c.JobExpiry}, {"--send-timeout", c.SendTimeout},
+		{"--connect-grace", c.ConnectGrace}, {"--stop-timeout", c.StopTimeout},
 	} {
 		if f.d <= 0 {
 			return parley.Errorf(parley.KindInvalid, f.name+": want more than 0")

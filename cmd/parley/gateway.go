@@ -38,38 +38,42 @@ type gateway struct {
 }
 
 // newGateway opens and joins everything. After an error nothing stays open.
-func newGateway(ctx context.Context, c *config, log *slog.Logger) (g *gateway, err error) {
+func newGateway(ctx context.Context, c *config, log *slog.Logger) (*gateway, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	g = &gateway{config: c, log: log}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, g.close())
-		}
-	}()
-	options, err := c.options(log)
+	opened := &gateway{config: c, log: log}
+	if err := opened.open(ctx); err != nil {
+		return nil, errors.Join(err, opened.close())
+	}
+	return opened, nil
+}
+
+// open fills in everything, in order.
+func (g *gateway) open(ctx context.Context) error {
+	c := g.config
+	options, err := c.options(g.log)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	node := c.node()
-	if g.lock, err = takeLock(ctx, c.Data, node, c.TakeoverWait, log); err != nil {
-		return nil, err
+	if g.lock, err = takeLock(ctx, c.Data, node, c.TakeoverWait, g.log); err != nil {
+		return err
 	}
 	if g.db, err = store.Open(ctx, options); err != nil {
-		return nil, err
+		return err
 	}
-	g.lease, err = lease.Take(ctx, lease.Options{Rows: g.db, Node: node, Wait: c.TakeoverWait, Static: c.Database == "", Holder: store.Holder, Log: log})
+	g.lease, err = lease.Take(ctx, lease.Options{Rows: g.db, Node: node, Wait: c.TakeoverWait, Static: c.Database == "", Holder: store.Holder, Log: g.log})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if g.listener, err = listen(c.Listen, c.Data); err != nil {
-		return nil, err
+		return err
 	}
 	if c.publicSelf {
 		c.PublicURL = "http://" + g.listener.address()
 	}
-	return g, g.join(ctx)
+	return g.join(ctx)
 }
 
 // join makes the services and tells each of the others.
@@ -89,7 +93,7 @@ func (g *gateway) join(ctx context.Context) error {
 	g.inbox = inbox.New(inbox.Config{Store: g.db, Clients: g.sessions, Log: g.log})
 	g.outbox = outbox.New(outbox.Config{
 		Store: g.db, Clients: g.sessions, Grants: g.lease, Log: g.log, JobExpiry: g.config.JobExpiry, ConnectGrace: g.config.ConnectGrace,
-		StopTimeout: g.config.StopTimeout, Pace: g.config.Pace == "on", LoggedOut: g.loggedOut,
+		SendTimeout: g.config.SendTimeout, StopTimeout: g.config.StopTimeout, Pace: g.config.Pace == "on", LoggedOut: g.loggedOut,
 	})
 	if err := g.joinWebhooks(targets); err != nil {
 		return err

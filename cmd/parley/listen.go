@@ -22,16 +22,21 @@ const (
 // data directory.
 type listener struct {
 	net.Listener
-	file   string
-	server *http.Server
+	file string
 }
 
+// listen takes the address. The file that an earlier gateway may have left is
+// removed: the caller holds the lock.
 func listen(address, dir string) (*listener, error) {
+	file := filepath.Join(dir, "listen")
+	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("remove the former address: %w", err)
+	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("listen: %w; choose another address with --listen", err)
 	}
-	return &listener{Listener: l, file: filepath.Join(dir, "listen")}, nil
+	return &listener{Listener: l, file: file}, nil
 }
 
 func (l *listener) address() string { return l.Addr().String() }

@@ -15,7 +15,7 @@ import (
 )
 
 type simulateCommand struct {
-	Listen map[string]string `default:"telegram=127.0.0.1:8081" help:"Where each simulated messenger listens." placeholder:"NAME=HOST:PORT;…"`
+	Listen map[string]string `env:"PARLEY_SIMULATE_LISTEN" default:"telegram=127.0.0.1:8081" help:"Where each simulated messenger listens." placeholder:"NAME=HOST:PORT;…"`
 }
 
 // Run serves the simulators until it is told to stop.
