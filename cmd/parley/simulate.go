@@ -57,7 +57,7 @@ var firstMoment = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 // messagesSoFar returns a number behind the ids of all messages that earlier
 // simulators can have given out: they forget, but gateways do not, and real
 // messengers never give an id twice.
-func messagesSoFar() int64 { return int64(time.Since(firstMoment) / time.Second * 10) }
+func messagesSoFar() int64 { return int64(time.Since(firstMoment) / (100 * time.Millisecond)) }
 
 // A simServer serves one simulator.
 type simServer struct {
