@@ -131,3 +131,45 @@ func leads(dir, page, link string) bool {
 	_, err = os.Stat(target)
 	return err == nil
 }
+
+var testName = regexp.MustCompile(`\bTest[A-Z]\w*`)
+
+// TestGuarantees: the tests that docs/guarantees.md names exist.
+func TestGuarantees(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join("docs", "guarantees.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := testNames(t)
+	named := testName.FindAllString(string(page), -1)
+	if len(named) < 20 {
+		t.Errorf("the page names %d tests", len(named))
+	}
+	for _, name := range named {
+		if !known[name] {
+			t.Errorf("docs/guarantees.md names %s, which does not exist", name)
+		}
+	}
+}
+
+// testNames returns the names of all tests in the tree.
+func testNames(t *testing.T) map[string]bool {
+	t.Helper()
+	declared := regexp.MustCompile(`(?m)^func (Test[A-Z]\w*)\(`)
+	known := map[string]bool{}
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(file, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(file)
+		for _, m := range declared.FindAllStringSubmatch(string(text), -1) {
+			known[m[1]] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return known
+}

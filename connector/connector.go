@@ -49,6 +49,13 @@ type Receiver interface {
 	Receive(ctx context.Context, cb Callback) ([]Event, Reply, error)
 }
 
+// An Authenticator can check a callback by its header alone, so that nothing of
+// the body of a forged one is read. A Receiver checks again in any case.
+type Authenticator interface {
+	// Authenticate fails with KindUnauthorized.
+	Authenticate(header http.Header) error
+}
+
 // A Runner holds a session open: a socket or a long poll.
 type Runner interface {
 	// Run returns nil when ctx ends; any other return is judged by its error kind.

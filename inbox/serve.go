@@ -37,14 +37,6 @@ const (
 	retryAfter = "1" // seconds
 )
 
-// An authenticator is a client that can check a callback's secret by the header
-// alone, so that nothing of the body of a forged one is read. It is optional: a
-// Receiver checks again in any case.
-type authenticator interface {
-	// Authenticate fails with KindUnauthorized.
-	Authenticate(header http.Header) error
-}
-
 // An outcome is how a callback ended.
 type outcome struct {
 	tally
@@ -96,7 +88,7 @@ func (in *Inbox) accept(r *http.Request, provider, path string) outcome {
 	case r.Method != http.MethodPost && r.Method != http.MethodGet:
 		return outcome{ch: ch, status: http.StatusMethodNotAllowed}
 	}
-	if a, ok := client.(authenticator); ok {
+	if a, ok := client.(connector.Authenticator); ok {
 		if err := a.Authenticate(r.Header); err != nil {
 			return outcome{ch: ch, status: http.StatusUnauthorized, err: err}
 		}

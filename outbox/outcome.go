@@ -142,8 +142,11 @@ func (o *Outbox) finish(ctx context.Context, f *store.Finish) ([]store.Work, boo
 			o.stored.Add(1)
 			return done.Next, true
 		}
-		o.warn(f.Work, "outcome not stored", err)
-		refused := parley.KindOf(err) == parley.KindConflict || tries >= commitTries && o.stored.Load() > stored
+		ended := parley.KindOf(err) == parley.KindConflict // by somebody else, which is no fault
+		if !ended {
+			o.warn(f.Work, "outcome not stored", err)
+		}
+		refused := ended || tries >= commitTries && o.stored.Load() > stored
 		if refused || !sleep(ctx, pause) {
 			return nil, false
 		}

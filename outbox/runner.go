@@ -179,6 +179,7 @@ func (r *runner) take(m mail) {
 		r.asked = true
 	case mailChanged:
 		r.hold, r.holds, r.fresh, r.refused = time.Time{}, 0, false, 0
+		r.asked = true // it may be gone, and its jobs with it
 	}
 }
 

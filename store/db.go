@@ -148,7 +148,7 @@ func (db *DB) SetHooks(h Hooks) { db.hooks = h }
 // Epoch returns the first half of cursors: a restored database has a new one.
 func (db *DB) Epoch() int64 { return db.epoch }
 
-// Ping reports whether the database can be reached and takes writes. Its error
+// Ping reports whether the database answers and there is room for more. Its error
 // is of KindUnavailable.
 func (db *DB) Ping(ctx context.Context) error {
 	var n int64

@@ -103,11 +103,12 @@ type client struct {
 func (c *client) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "telegram bot %d", c.bot) }
 
 var (
-	_ connector.Client     = (*client)(nil)
-	_ connector.Verifier   = (*client)(nil)
-	_ connector.Receiver   = (*client)(nil)
-	_ connector.Runner     = (*client)(nil)
-	_ connector.Subscriber = (*client)(nil)
+	_ connector.Client        = (*client)(nil)
+	_ connector.Verifier      = (*client)(nil)
+	_ connector.Receiver      = (*client)(nil)
+	_ connector.Runner        = (*client)(nil)
+	_ connector.Subscriber    = (*client)(nil)
+	_ connector.Authenticator = (*client)(nil)
 )
 
 // Verify asks who the token belongs to.
