@@ -7,6 +7,7 @@ import (
 
 	"github.com/parley-im/parley"
 	"github.com/parley-im/parley/connector"
+	"github.com/parley-im/parley/store"
 )
 
 func TestDoubtWithKey(t *testing.T) {
@@ -264,5 +265,32 @@ func TestLeaseLostMidway(t *testing.T) {
 		w.pass(time.Minute)
 		w.want(id, parley.JobNotDelivered, parley.UnknownOutcome)
 		w.wantSends(id, 1)
+	})
+}
+
+// TestDoubtLooksNothingUp: a client is looked up for a job that is to be sent, also
+// if a doubt had its turn just before.
+func TestDoubtLooksNothingUp(t *testing.T) {
+	t.Parallel()
+	inWorld(t, func(w *world) {
+		doubt, ready := w.accept(1, "a"), w.accept(2, "b")
+		w.start()
+		w.pass(time.Second) // both are sent, and their runner has gone
+		w.wantSends(ready, 1)
+		grant, _ := w.mem.Grant(testCompany)
+		r := newRunner(w.box, testCompany, grant, testChannel)
+		now := time.Now()
+		work := func(id parley.JobID) *store.Work { v := *w.mem.jobs[id]; return &v }
+		r.queue.put(&item{work: work(doubt), due: now, doubt: true}, now)
+		r.queue.put(&item{work: work(ready), due: now}, now)
+		first := r.next(now)
+		if first == nil || !first.doubt || r.line.client != nil {
+			t.Fatalf("first is %+v with a client %v, want the doubt, with none looked up", first, r.line.client)
+		}
+		r.choose(first)
+		r.queue.take(first)
+		if second := r.next(now); second == nil || second.doubt || r.line.client == nil {
+			t.Errorf("second is %+v with a client %v, want the ready job, with one looked up", second, r.line.client)
+		}
 	})
 }

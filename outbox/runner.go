@@ -107,7 +107,7 @@ func (r *runner) run() {
 		if next != nil {
 			slot = r.o.slots
 		}
-		r.fresh = next != nil // what was looked up holds only while it waits for a slot
+		r.choose(next)
 		timer.Reset(r.rest(now))
 		select {
 		case slot <- struct{}{}:
@@ -124,6 +124,10 @@ func (r *runner) run() {
 		}
 	}
 }
+
+// choose notes what waits for a slot. What was looked up for it holds only for
+// that long; for a doubt nothing was looked up.
+func (r *runner) choose(next *item) { r.fresh = next != nil && !next.doubt }
 
 // rest returns how long the runner may sleep.
 func (r *runner) rest(now time.Time) time.Duration {
@@ -278,12 +282,12 @@ func (r *runner) start(it *item) {
 	now := r.o.cfg.Now()
 	r.queue.take(it)
 	r.busy++
+	r.fresh = false
 	a := &attempt{o: r.o, item: it, line: r.line, grant: r.grant}
 	if it.doubt {
 		r.o.wg.Go(func() { r.done <- a.prove() })
 		return
 	}
-	r.fresh = false
 	r.pace.take(now, laneOf(it.work))
 	a.probe = r.health.begin()
 	r.o.wg.Go(func() { r.done <- a.deliver() })

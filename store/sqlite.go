@@ -41,7 +41,7 @@ const busyTimeout = 5 * time.Second
 func sqliteDSN(path string, busy time.Duration, pragmas ...string) string {
 	q := url.Values{}
 	for _, p := range append([]string{fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
-		"wal_autocheckpoint(0)", "temp_store(MEMORY)", "cache_size(-32768)"}, pragmas...) {
+		"wal_autocheckpoint(0)", "temp_store(MEMORY)", "cache_size(-8192)"}, pragmas...) {
 		q.Add("_pragma", p)
 	}
 	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: q.Encode()}).String()
@@ -57,7 +57,7 @@ func openSQLite(ctx context.Context, path string) (*sqliteBackend, error) {
 	}
 	b := &sqliteBackend{path: path}
 	// auto_vacuum counts only if it is set before the first table.
-	if b.writes, err = sql.Open("sqlite", sqliteDSN(path, busyTimeout, "auto_vacuum(INCREMENTAL)")); err != nil {
+	if b.writes, err = sql.Open("sqlite", sqliteDSN(path, busyTimeout, "auto_vacuum(INCREMENTAL)", "cache_size(-32768)")); err != nil {
 		return nil, err
 	}
 	b.writes.SetMaxOpenConns(1)
