@@ -9,5 +9,5 @@
 // what it can do.
 //
 // The package holds no logic of its own beyond what every connector shares:
-// splitting texts and the shape of keys. It stores nothing and sends nothing.
+// splitting texts. It stores nothing and sends nothing.
 package connector
