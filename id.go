@@ -28,8 +28,10 @@ const Shards = 256
 // A Shard numbers one of the parts, from 0 to Shards-1.
 type Shard int16
 
-// Shard returns the part that the company belongs to, for ever.
-func (id CompanyID) Shard() Shard { return Shard(id % Shards) }
+// Shard returns the part that the company belongs to, for ever. Ids are given out
+// in steps, so their low bits say little; a multiplication by the golden ratio
+// spreads whatever pattern they have over its high bits.
+func (id CompanyID) Shard() Shard { return Shard(uint64(id) * 0x9e3779b97f4a7c15 >> 56) }
 
 // A Term counts the owners that a shard has had. A write that names an old term
 // is refused.

@@ -127,3 +127,28 @@ func TestUTF16Len(t *testing.T) {
 		}
 	}
 }
+
+// TestShardsAreEven: ids come singly on SQLite and in steps on PostgreSQL; either
+// way the companies are spread over all shards.
+func TestShardsAreEven(t *testing.T) {
+	t.Parallel()
+	for _, step := range []int{1, 3, 64, 128, 4096} {
+		count := map[parley.Shard]int{}
+		const companies = 64 * parley.Shards
+		for n := range companies {
+			s := parley.CompanyID(1 + n*step).Shard()
+			if s < 0 || s >= parley.Shards {
+				t.Fatalf("shard %d", s)
+			}
+			count[s]++
+		}
+		for s, n := range count {
+			if n > 3*companies/parley.Shards {
+				t.Errorf("step %d: shard %d has %d companies of %d", step, s, n, companies)
+			}
+		}
+		if len(count) < parley.Shards*9/10 {
+			t.Errorf("step %d: only %d shards are used", step, len(count))
+		}
+	}
+}

@@ -116,11 +116,15 @@ func (l *Lease) hold(grants []parley.Grant, begun time.Time) {
 }
 
 // Grant returns the right to act for a company; false if this node must not.
-func (l *Lease) Grant(id parley.CompanyID) (parley.Grant, bool) {
+func (l *Lease) Grant(id parley.CompanyID) (parley.Grant, bool) { return l.ShardGrant(id.Shard()) }
+
+// ShardGrant returns the right to act for the companies of a shard; false if this
+// node must not.
+func (l *Lease) ShardGrant(s parley.Shard) (parley.Grant, bool) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	term, ok := l.terms[id.Shard()]
-	return parley.Grant{Shard: id.Shard(), Term: term}, ok && l.trusted()
+	term, ok := l.terms[s]
+	return parley.Grant{Shard: s, Term: term}, ok && l.trusted()
 }
 
 // Held reports whether the lease is trusted now.

@@ -100,10 +100,10 @@ func TestTrust(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if g, ok := l.Grant(257); !ok || g != (parley.Grant{Shard: 1, Term: 7}) {
+				if g, ok := l.ShardGrant(1); !ok || g != (parley.Grant{Shard: 1, Term: 7}) {
 					t.Fatalf("grant %v %v at first", g, ok)
 				}
-				if _, ok := l.Grant(2); ok {
+				if _, ok := l.ShardGrant(2); ok {
 					t.Error("a grant for a shard of somebody else")
 				}
 				ctx, cancel := context.WithCancel(t.Context())

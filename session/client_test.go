@@ -318,7 +318,7 @@ func TestEnv(t *testing.T) {
 	if err := env.State.Save(t.Context(), "key", []byte("v")); err != nil {
 		t.Fatal(err)
 	}
-	if want := (parley.Grant{Shard: 7, Term: 5}); r.store.grant != want {
+	if want := (parley.Grant{Shard: parley.CompanyID(7).Shard(), Term: 5}); r.store.grant != want {
 		t.Errorf("the write named %v, want %v", r.store.grant, want)
 	}
 	got, err := env.State.Load(t.Context(), "key")

@@ -257,9 +257,13 @@ type fakeGrants struct {
 }
 
 func (g *fakeGrants) Grant(company parley.CompanyID) (parley.Grant, bool) {
+	return g.ShardGrant(company.Shard())
+}
+
+func (g *fakeGrants) ShardGrant(shard parley.Shard) (parley.Grant, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return parley.Grant{Shard: company.Shard(), Term: g.term}, !g.none
+	return parley.Grant{Shard: shard, Term: g.term}, !g.none
 }
 
 func (g *fakeGrants) set(owned bool, term parley.Term) {

@@ -42,6 +42,7 @@ type rows interface {
 // grants says which companies this node owns.
 type grants interface {
 	Grant(company parley.CompanyID) (parley.Grant, bool)
+	ShardGrant(shard parley.Shard) (parley.Grant, bool)
 }
 
 // A Sink stores what a session or a poll heard, and returns once it is stored.

@@ -85,8 +85,7 @@ func (m *Manager) each(ctx context.Context, list lister, f func(context.Context,
 func (p *planner) gained() bool {
 	gained := false
 	for shard := range parley.Shard(parley.Shards) {
-		// Ids of companies start above zero, and this one is in the shard too.
-		grant, ours := p.cfg.Grants.Grant(parley.CompanyID(shard) + parley.Shards)
+		grant, ours := p.cfg.Grants.ShardGrant(shard)
 		term, had := p.owned[shard]
 		switch {
 		case !ours:

@@ -145,7 +145,7 @@ func TestChannelMove(t *testing.T) {
 		if w.move(m) {
 			t.Error("moved under another generation")
 		}
-		m.Generation, m.Company = 0, w.company+parley.Shards
+		m.Generation, m.Company = 0, w.company+1_000_000
 		moved, err := w.db.SetChannelState(t.Context(), m)
 		if moved || err != nil {
 			t.Errorf("another company's channel: %t, %v", moved, err)

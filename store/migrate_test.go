@@ -21,14 +21,14 @@ import (
 const firstRows = `
 INSERT INTO setting (name, value) VALUES ('epoch', '1');
 INSERT INTO node (name, beat_at, expires_at) VALUES ('node-0', 1, 2);
-INSERT INTO shard (id, node, term) VALUES (7, 'node-0', 3);
+INSERT INTO shard (id, node, term) VALUES (83, 'node-0', 3);
 INSERT INTO user_account (id, name, partner, phone, webhook_url, created_at) VALUES (1, 'acme', 0, '', '', 1000);
 INSERT INTO api_token (hash, user_id, hint, created_at, revoked_at) VALUES (%[3]s, 1, 'pk_abc', 1000, 0);
 INSERT INTO company (id, user_id, shard, name, phone, description, hidden, paywall, channels_per_provider, extended_events, created_at)
-	VALUES (7, 1, 7, 'acme', '79', 'sells', 0, 0, 1, 1, 1000);
+	VALUES (7, 1, 83, 'acme', '79', 'sells', 0, 0, 1, 1, 1000);
 INSERT INTO company_log (company_id, seq, first_seq) VALUES (7, 1, 1);
 INSERT INTO channel (id, company_id, shard, provider, spelling, state, reason, state_at, account, generation, settings, secrets, callback_hash,
-	farewell, created_at, deleted_at) VALUES (8, 7, 7, 'telegram', 'telegram', 'enabled', '', 1000, '100', 1, '{"a":"b"}', %[1]s, %[3]s, 0, 1000, 0);
+	farewell, created_at, deleted_at) VALUES (8, 7, 83, 'telegram', 'telegram', 'enabled', '', 1000, '100', 1, '{"a":"b"}', %[1]s, %[3]s, 0, 1000, 0);
 INSERT INTO session_state (channel_id, name, value) VALUES (8, 'keys', %[3]s);
 INSERT INTO contact (id, company_id, channel_id, external, public_id, name, username, created_at) VALUES (9, 7, 8, '1', '1', 'Ann', 'ann', 1000);
 INSERT INTO conversation (id, company_id, channel_id, contact_id, external, public_id, name, avatar_url, is_group, announced, blocked,
@@ -39,11 +39,11 @@ INSERT INTO message (id, company_id, channel_id, conversation_id, contact_id, jo
 	created_at, edited_at, deleted_at) VALUES (12, 7, 8, 10, 0, 13, 0, 0, -1, 'open', '', 0, '', 1000, 0, 0);
 INSERT INTO seen (channel_id, key, message_id) VALUES (8, %[3]s, 11);
 INSERT INTO job (id, company_id, shard, channel_id, conversation_id, message_id, lane, state, part, attempt, crashes, term, plan, reason,
-	ready_at, deadline_at, created_at, done_at) VALUES (13, 7, 7, 8, 10, 12, 0, 'ready', 0, 0, 0, 0, '', '', 1000, 0, 1000, 0);
+	ready_at, deadline_at, created_at, done_at) VALUES (13, 7, 83, 8, 10, 12, 0, 'ready', 0, 0, 0, 0, '', '', 1000, 0, 1000, 0);
 INSERT INTO receipt (channel_id, provider_id, conversation_id, ack, created_at) VALUES (8, 'r1', 10, 2, 1000);
 INSERT INTO echo (id, channel_id, conversation_id, provider_id, event, created_at) VALUES (14, 8, 10, 'e1', %[4]s, 1000);
 INSERT INTO event (company_id, seq, stream, channel_id, message_id, kind, body, created_at) VALUES (7, 1, 10, 8, 11, 'message/new', %[4]s, 1000);
-INSERT INTO endpoint (id, company_id, shard, main, url, secret, cursor, created_at) VALUES (15, 7, 7, 1, 'https://example.com/', %[2]s, 0, 1000);
+INSERT INTO endpoint (id, company_id, shard, main, url, secret, cursor, created_at) VALUES (15, 7, 83, 1, 'https://example.com/', %[2]s, 0, 1000);
 INSERT INTO blocked_stream (endpoint_id, stream, head, attempt, next_at) VALUES (15, 10, 1, 1, 1000);
 INSERT INTO dead_letter (endpoint_id, seq, company_id, stream, kind, reason, attempts, parked_at, replay_at, replayed_at)
 	VALUES (15, 1, 7, 10, 'message/new', 'HTTP 500', 11, 1000, 0, 0);

@@ -143,7 +143,7 @@ func TestReceiveSomeBad(t *testing.T) {
 		_, company := storetest.Company(t, db, "acme", "")
 		ch := storetest.Channel(t, db, company, "100")
 		ghost := *ch
-		ghost.Company, ghost.ID = company+parley.Shards, ch.ID+1_000_000 // no such rows: constraints refuse them
+		ghost.Company, ghost.ID = company+1_000_000, ch.ID+1_000_000 // no such rows: constraints refuse them
 		out, errs := db.Receive(t.Context(), says(ch, "1", "10", "a"), says(&ghost, "1", "10", "x"), says(ch, "1", "11", "b"))
 		if errs[0] != nil || errs[1] == nil || errs[2] != nil {
 			t.Fatalf("errors %v, want just the second", errs)

@@ -254,8 +254,9 @@ func TestDownOnALongScheduleIsProbedUnspent(t *testing.T) {
 		if len(at) > 3*12+6 {
 			t.Errorf("got %d probes in three hours, want about one in five minutes", len(at))
 		}
-		if got := m.blocked[endpoint][1].Attempt; got != 5 {
-			t.Errorf("got %d attempts spent in three hours, want 5", got)
+		// The fifth is due after 2 h 35 min to 3 h 1 min, by chance.
+		if got := m.blocked[endpoint][1].Attempt; got != 4 && got != 5 {
+			t.Errorf("got %d attempts spent in three hours, want 4 or 5", got)
 		}
 		m.pass(10 * time.Minute)
 		m.settled(t, endpoint)

@@ -148,9 +148,12 @@ func Own(tb testing.TB, db *store.DB, node string) Grants {
 type Grants map[parley.Shard]parley.Term
 
 // Grant returns the right to act for a company.
-func (g Grants) Grant(id parley.CompanyID) (parley.Grant, bool) {
-	term, ok := g[id.Shard()]
-	return parley.Grant{Shard: id.Shard(), Term: term}, ok
+func (g Grants) Grant(id parley.CompanyID) (parley.Grant, bool) { return g.ShardGrant(id.Shard()) }
+
+// ShardGrant returns the right to act for a shard's companies.
+func (g Grants) ShardGrant(s parley.Shard) (parley.Grant, bool) {
+	term, ok := g[s]
+	return parley.Grant{Shard: s, Term: term}, ok
 }
 
 // Company makes a user with a company whose events go to url, if it is not empty.
