@@ -9,13 +9,14 @@
 // The keyset is a file of its own, kept apart from the database and from its
 // backups. Losing it loses every sealed secret; whoever reads it together with the
 // database has them all. [Keyset.Rotate] adds a key for new secrets and keeps the
-// old ones for what they sealed. Nodes that share a database share the keyset:
-// copy the rotated file to every node and [Keyset.Reload] there before, or at
-// the latest when, the first of them seals with the new key. The fingerprints tell
-// which keys a node has without telling anything about them.
+// old ones for what they sealed. Nodes that share a database share the file, or
+// have the rotated file copied to each before the first of them seals with the
+// new key. Every process that has the file open takes over a change by itself:
+// before it seals, and when it meets a ciphertext that it cannot open. The
+// fingerprints tell which keys a node has without telling anything about them.
 //
 // API tokens are not sealed but hashed ([HashToken]): nobody needs them back.
 //
-// The package does not store ciphertext, re-seal old rows, or encrypt the keyset
+// The package does not store ciphertext, find old rows, or encrypt the keyset
 // itself; the file's mode is its protection.
 package seal

@@ -49,7 +49,7 @@ func OpenOrCreate(path string) (*Keyset, error) {
 // Reload reads the file again, to take over a rotation made elsewhere. After an
 // error the keyset goes on with the keys it has.
 func (k *Keyset) Reload() error {
-	h, err := load(k.path)
+	h, file, err := load(k.path)
 	if err != nil {
 		return err
 	}
@@ -57,6 +57,7 @@ func (k *Keyset) Reload() error {
 	if err != nil {
 		return fmt.Errorf("keyset %s: %w", k.path, err)
 	}
+	now.file = file
 	k.keys.Store(now)
 	return nil
 }
@@ -64,18 +65,25 @@ func (k *Keyset) Reload() error {
 // Rotate adds a new primary key to the file and keeps the old ones, then goes on
 // with what it wrote. It starts from the file, not from what this process has in
 // memory, and keeps other processes from rotating meanwhile, so no key gets lost.
-// Other processes that use the file see the new key after a Reload.
-func (k *Keyset) Rotate() error {
+// Other processes that use the file find the new key by themselves.
+func (k *Keyset) Rotate() error { return k.edit(withNewPrimary) }
+
+// Forget removes every key but the primary from the file, then goes on with what
+// it wrote. What another key has sealed can never be opened again: Reseal it
+// first, backups included.
+func (k *Keyset) Forget() error { return k.edit(withPrimaryAlone) }
+
+func (k *Keyset) edit(change func(*keyset.Handle) (*keyset.Handle, error)) error {
 	unlock, err := lock(k.path)
 	if err != nil {
 		return fmt.Errorf("lock keyset %s: %w", k.path, err)
 	}
 	defer unlock()
-	h, err := load(k.path)
+	h, _, err := load(k.path)
 	if err != nil {
 		return err
 	}
-	if h, err = withNewPrimary(h); err != nil {
+	if h, err = change(h); err != nil {
 		return fmt.Errorf("keyset %s: %w", k.path, err)
 	}
 	if err := save(h, k.path, os.Rename); err != nil {
@@ -96,35 +104,58 @@ func withNewPrimary(h *keyset.Handle) (*keyset.Handle, error) {
 	return m.Handle()
 }
 
-func load(path string) (*keyset.Handle, error) {
+func withPrimaryAlone(h *keyset.Handle) (*keyset.Handle, error) {
+	primary, err := h.Primary()
+	if err != nil {
+		return nil, err
+	}
+	m := keyset.NewManagerFromHandle(h)
+	for n := range h.Len() {
+		e, err := h.Entry(n)
+		if err != nil {
+			return nil, err
+		}
+		if e.KeyID() == primary.KeyID() {
+			continue
+		}
+		if err := m.Delete(e.KeyID()); err != nil {
+			return nil, err
+		}
+	}
+	return m.Handle()
+}
+
+// load reads the file, and says which file that was.
+func load(path string) (*keyset.Handle, os.FileInfo, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("keyset: %w", err)
+		return nil, nil, fmt.Errorf("keyset: %w", err)
 	}
 	defer f.Close()
-	if err := checkMode(f); err != nil {
-		return nil, err
+	info, err := checkMode(f)
+	if err != nil {
+		return nil, nil, err
 	}
 	h, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(io.LimitReader(f, maxFile)))
 	if err != nil {
 		// The parser's own text may quote the file, and the file is the secret.
-		return nil, fmt.Errorf("keyset %s is damaged or no keyset", path)
+		return nil, nil, fmt.Errorf("keyset %s is damaged or no keyset", path)
 	}
-	return h, nil
+	return h, info, nil
 }
 
-func checkMode(f *os.File) error {
+func checkMode(f *os.File) (os.FileInfo, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return fmt.Errorf("keyset: %w", err)
+		return nil, fmt.Errorf("keyset: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("keyset %s is not a file", f.Name())
+		return nil, fmt.Errorf("keyset %s is not a file", f.Name())
 	}
 	if open := info.Mode().Perm() & 0o077; open != 0 && runtime.GOOS != "windows" {
-		return fmt.Errorf("keyset %s may be read by others (mode %04o): run chmod 600 %s", f.Name(), info.Mode().Perm(), f.Name())
+		return nil, fmt.Errorf("keyset %s may be read by others (mode %04o): run chmod 600 %s", f.Name(), info.Mode().Perm(), f.Name())
 	}
-	return nil
+	return info, nil
 }
 
 // save writes the keys to a temporary file beside path, makes it durable, and

@@ -144,15 +144,64 @@ func TestRotate(t *testing.T) {
 	}
 	wantOpen(t, k, old, "old")
 	recent := mustSeal(t, k, "new")
-	wantRefused(t, node, recent, "not reloaded")
-	if err := node.Reload(); err != nil {
-		t.Fatal(err)
+	if node.Primary() != before[0] {
+		t.Error("a process read the file without need")
 	}
-	wantOpen(t, node, recent, "new")
+	wantOpen(t, node, recent, "new") // it takes over the rotation by itself
 	wantOpen(t, node, old, "old")
 	if node.Fingerprint() != k.Fingerprint() {
 		t.Error("the same file has two fingerprints")
 	}
+}
+
+// TestRotationBeforeSealing: a process that only seals uses the new key at once.
+func TestRotationBeforeSealing(t *testing.T) {
+	t.Parallel()
+	k, path := newKeyset(t)
+	node, err := seal.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Rotate(); err != nil {
+		t.Fatal(err)
+	}
+	if _, changed, err := k.Reseal(mustSeal(t, node, "x"), home); err != nil || changed {
+		t.Errorf("sealed with an old key after the rotation: %v, %v", changed, err)
+	}
+	write(t, path, "broken", 0o600)
+	wantOpen(t, k, mustSeal(t, node, "still"), "still")
+}
+
+func TestResealAndForget(t *testing.T) {
+	t.Parallel()
+	k, path := newKeyset(t)
+	old := mustSeal(t, k, "kept")
+	if same, changed, err := k.Reseal(old, home); err != nil || changed || !bytes.Equal(same, old) {
+		t.Errorf("resealed without a rotation: %v, %v", changed, err)
+	}
+	if err := k.Rotate(); err != nil {
+		t.Fatal(err)
+	}
+	fresh, changed, err := k.Reseal(old, home)
+	if err != nil || !changed {
+		t.Fatalf("reseal: %v, %v", changed, err)
+	}
+	if _, _, err := k.Reseal(old, seal.Location{Table: "other", Column: "secret"}); parley.KindOf(err) != parley.KindInternal {
+		t.Errorf("resealed at another location: %v", err)
+	}
+	if err := k.Forget(); err != nil {
+		t.Fatal(err)
+	}
+	if prints := k.Fingerprints(); len(prints) != 1 || prints[0] != k.Primary() {
+		t.Errorf("keys after forgetting: %v", prints)
+	}
+	wantOpen(t, k, fresh, "kept")
+	wantRefused(t, k, old, "forgotten")
+	again, err := seal.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOpen(t, again, fresh, "kept")
 }
 
 func TestRotateStartsFromFile(t *testing.T) {

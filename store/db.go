@@ -197,9 +197,13 @@ func (db *DB) readOne(ctx context.Context, what, query string, args []any, dest 
 }
 
 // SharedKey returns a random key of 32 bytes that every node knows, making it at
-// the first call. It is sealed at rest.
+// the first call. It is sealed at rest. The name ends in "key": that is how
+// Reseal finds it.
 func (db *DB) SharedKey(ctx context.Context, name string) ([]byte, error) {
-	at := seal.Location{Table: "setting", Row: name, Column: "value"}
+	if !strings.HasSuffix(name, sharedKeySuffix) {
+		return nil, errKeyName
+	}
+	at := sharedKey(name)
 	var fresh [32]byte
 	_, _ = rand.Read(fresh[:]) // never fails
 	sealed, err := db.keys.Seal(fresh[:], at)

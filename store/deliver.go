@@ -124,6 +124,12 @@ const endpointColumns = "e.id, e.company_id, e.url, e.secret, e.cursor, c.extend
 
 const endpointTables = " FROM endpoint e JOIN company c ON c.id = e.company_id"
 
+// endpointLagging goes behind endpointTables.
+const endpointLagging = ` JOIN company_log l ON l.company_id = e.company_id
+	WHERE e.url <> '' AND (e.cursor < l.seq
+		OR EXISTS (SELECT 1 FROM blocked_stream b WHERE b.endpoint_id = e.id)
+		OR EXISTS (SELECT 1 FROM dead_letter d WHERE d.endpoint_id = e.id AND d.replay_at > 0))`
+
 func (db *DB) scanEndpoint(scan scanFunc) (parley.Endpoint, error) {
 	var e parley.Endpoint
 	var secret []byte
@@ -146,11 +152,7 @@ func endpointSecret(company parley.CompanyID, id parley.EndpointID) seal.Locatio
 // events past the cursor, blocked streams, or replays. In the order of ids.
 func (db *DB) LaggingEndpoints(ctx context.Context, after parley.EndpointID, limit int) ([]parley.Endpoint, error) {
 	var list []parley.Endpoint
-	err := db.read(ctx, "SELECT "+endpointColumns+endpointTables+` JOIN company_log l ON l.company_id = e.company_id
-		WHERE e.id > $1 AND e.url <> '' AND (e.cursor < l.seq
-			OR EXISTS (SELECT 1 FROM blocked_stream b WHERE b.endpoint_id = e.id)
-			OR EXISTS (SELECT 1 FROM dead_letter d WHERE d.endpoint_id = e.id AND d.replay_at > 0))
-		ORDER BY e.id LIMIT $2`, []any{int64(after), limit}, func(scan scanFunc) error {
+	err := db.read(ctx, "SELECT "+endpointColumns+endpointTables+endpointLagging+" AND e.id > $1 ORDER BY e.id LIMIT $2", []any{int64(after), limit}, func(scan scanFunc) error {
 		e, err := db.scanEndpoint(scan)
 		list = append(list, e)
 		return err

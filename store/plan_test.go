@@ -49,6 +49,7 @@ func exercise(t *testing.T, w *world) {
 	if err := w.db.SaveSessionState(ctx, w.company, w.ch.ID, w.grant, "k", []byte("v")); err != nil {
 		t.Error(err)
 	}
+	w.cleanAll(time.Now().Add(time.Hour))
 }
 
 func lists(t *testing.T, w *world, conv parley.ConversationID) {
@@ -86,15 +87,16 @@ func lists(t *testing.T, w *world, conv parley.ConversationID) {
 	check(db.Farewells(ctx, 0, 5))
 	check(db.ChannelsInState(ctx, []parley.ChannelState{parley.ChannelEnabled}, 0, 5))
 	check(db.SavedAnswer(ctx, w.user, []byte("k")))
+	check(db.Depths(ctx))
 }
 
 // big are the tables that grow with what happens, by the names that statements
 // give them.
 var big = map[string]bool{"message": true, "event": true, "job": true, "seen": true, "conversation": true, "contact": true, "idempotency": true,
-	"receipt": true, "webhook_attempt": true, "dead_letter": true, "quarantine": true}
+	"receipt": true, "echo": true, "blocked_stream": true, "webhook_attempt": true, "dead_letter": true, "quarantine": true}
 
 // openOnly are indexes on open work alone, which may be read whole.
-var openOnly = []string{"job_open", "job_ready", "job_sending", "job_channel"}
+var openOnly = []string{"job_open", "job_ready", "job_sending", "job_channel", "dead_letter_open"}
 
 var (
 	tableName = regexp.MustCompile(`(?:FROM|JOIN|UPDATE|INTO) (\w+)(?: (?:AS )?([a-z]\w*))?`)

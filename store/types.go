@@ -172,4 +172,7 @@ type Hooks struct {
 	Channel func(id parley.ChannelID)
 	// Endpoint says that an endpoint was created or changed in any way but by Deliver.
 	Endpoint func(company parley.CompanyID, id parley.EndpointID)
+	// Batch is told of every batch that was committed: how many items it had, how
+	// long all of it took, and how long of that the commit itself.
+	Batch func(items int, took, commit time.Duration)
 }

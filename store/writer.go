@@ -291,6 +291,7 @@ func (l *lane) attempt(b *batch) (err error) {
 	b.items(func(i *item) { i.err = nil })
 	ctx, cancel := l.db.batchContext()
 	defer cancel()
+	begun := time.Now()
 	reserved, err := l.reserve(ctx, b.ids())
 	if err != nil {
 		return err
@@ -307,9 +308,13 @@ func (l *lane) attempt(b *batch) (err error) {
 		_ = q.rollback(ctx) // it fails only where there is nothing left to roll back
 		return err
 	}
+	built := time.Now()
 	if err := l.commit(ctx, q, mark); err != nil {
 		l.db.backend.unused(tx.ids)
 		return err
+	}
+	if h := l.db.hooks.Batch; h != nil {
+		h(b.size(), time.Since(begun), time.Since(built))
 	}
 	l.db.backend.unused(tx.ids)
 	tx.announce()

@@ -207,6 +207,7 @@ CREATE TABLE echo (
 	created_at      INTEGER NOT NULL
 );
 CREATE INDEX echo_conversation ON echo (conversation_id, id);
+CREATE INDEX echo_age ON echo (created_at);
 
 CREATE TABLE event (
 	company_id INTEGER NOT NULL,
@@ -243,6 +244,7 @@ CREATE TABLE blocked_stream (
 	next_at     INTEGER NOT NULL,
 	PRIMARY KEY (endpoint_id, stream)
 ) WITHOUT ROWID;
+CREATE INDEX blocked_stream_head ON blocked_stream (endpoint_id, head);
 
 CREATE TABLE dead_letter (
 	endpoint_id INTEGER NOT NULL REFERENCES endpoint (id),
@@ -259,6 +261,8 @@ CREATE TABLE dead_letter (
 ) WITHOUT ROWID;
 CREATE INDEX dead_letter_replay ON dead_letter (endpoint_id, seq) WHERE replay_at > 0;
 CREATE INDEX dead_letter_company ON dead_letter (company_id, seq);
+CREATE INDEX dead_letter_kept ON dead_letter (company_id, seq) WHERE replayed_at = 0 OR replay_at > 0;
+CREATE INDEX dead_letter_age ON dead_letter (company_id, parked_at) WHERE replay_at = 0;
 
 CREATE TABLE webhook_attempt (
 	endpoint_id INTEGER NOT NULL,
@@ -271,6 +275,7 @@ CREATE TABLE webhook_attempt (
 	created_at  INTEGER NOT NULL,
 	PRIMARY KEY (endpoint_id, seq, number)
 ) WITHOUT ROWID;
+CREATE INDEX webhook_attempt_age ON webhook_attempt (company_id, created_at);
 
 CREATE TABLE quarantine (
 	id         INTEGER PRIMARY KEY,
@@ -285,6 +290,7 @@ CREATE TABLE quarantine (
 	created_at INTEGER NOT NULL
 );
 CREATE INDEX quarantine_company ON quarantine (company_id, id);
+CREATE INDEX quarantine_age ON quarantine (company_id, created_at);
 
 CREATE TABLE idempotency (
 	user_id    INTEGER NOT NULL,
