@@ -81,7 +81,7 @@ func (c *call) pattern() string {
 	if c.node == nil {
 		return "none"
 	}
-	return "/p1/" + c.node.pattern
+	return c.node.route
 }
 
 // accept refuses clients that would not take JSON.

@@ -73,6 +73,7 @@ type node struct {
 	id      *node // for a segment that is an id
 	name    idName
 	pattern string
+	route   string               // the pattern of the whole path
 	methods map[string]*endpoint // nil if nothing is here
 	allow   string
 }
@@ -114,7 +115,7 @@ func (n *node) serve(e *endpoint) {
 	if n.methods == nil {
 		n.methods = map[string]*endpoint{}
 	}
-	n.pattern = e.pattern
+	n.pattern, n.route = e.pattern, "/p1/"+e.pattern
 	n.methods[e.method] = e
 	if e.method == http.MethodGet {
 		n.methods[http.MethodHead] = e

@@ -52,6 +52,11 @@ type Config struct {
 
 	Log *slog.Logger     // nil discards
 	Now func() time.Time // nil is time.Now
+
+	// Observe is told of every answer, to measure it; nil is nobody. Method and
+	// route are never the client's words: the method is a known one or "other", the
+	// route is a pattern of the table or "none". It must not block.
+	Observe func(method, route string, status int, took time.Duration)
 }
 
 // A Server is the handler of the API. It is safe for concurrent use.
@@ -65,18 +70,22 @@ type Server struct {
 	maxBody  int64
 	log      *slog.Logger
 	now      func() time.Time
+	observe  func(method, route string, status int, took time.Duration)
 	root     *node
 	starting starter // nil if conversations cannot be made without a message
 }
 
 // New returns a Server that is ready for requests.
 func New(c Config) *Server {
-	s := &Server{store: c.Store, test: c.TestWebhook, pageKey: c.PageKey, maxBody: c.MaxBody, log: c.Log, now: c.Now}
+	s := &Server{store: c.Store, test: c.TestWebhook, pageKey: c.PageKey, maxBody: c.MaxBody, log: c.Log, now: c.Now, observe: c.Observe}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if s.observe == nil {
+		s.observe = func(string, string, int, time.Duration) {}
 	}
 	if len(s.pageKey) == 0 {
 		s.pageKey = make([]byte, 32)
@@ -116,6 +125,7 @@ func (s *Server) finish(c *call) {
 			slog.String("route", c.pattern()), slog.String("panic", panicText(p)), slog.String("stack", string(debug.Stack())))
 		c.fail(parley.Errorf(parley.KindInternal, "panic"))
 	}
+	s.observe(methodOf(c.r), c.pattern(), c.status, time.Since(c.started))
 	s.trace(c)
 }
 

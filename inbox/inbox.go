@@ -33,6 +33,22 @@ type clients interface {
 	ByCallback(ctx context.Context, provider, path string) (*parley.Channel, connector.Client, connector.Spec, error)
 }
 
+// An Observer is told what happens, to measure it. Its methods must not block.
+type Observer interface {
+	// Callback is told of the answer to a callback; provider is empty unless the
+	// address belongs to a channel.
+	Callback(provider string, status int, took time.Duration)
+	// Received is told how many events of a delivery, more than 0, came to a result:
+	// stored, duplicate, quarantined or dropped.
+	Received(provider, result string, events int)
+}
+
+// unobserved is nobody.
+type unobserved struct{}
+
+func (unobserved) Callback(string, int, time.Duration) {}
+func (unobserved) Received(string, string, int)        {}
+
 // A Config is what an Inbox works with. Fields without a stated default are
 // required.
 type Config struct {
@@ -40,6 +56,7 @@ type Config struct {
 	Clients clients
 	Log     *slog.Logger
 	Now     func() time.Time // nil is time.Now
+	Observe Observer         // nil is nobody
 
 	// MaxItems and MaxBytes bound the callbacks under way, by number and by the
 	// size of their bodies; 0 is 2048 and 64 MiB. A channel may take three quarters
@@ -56,6 +73,9 @@ type Config struct {
 func (c *Config) setDefaults() {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Observe == nil {
+		c.Observe = unobserved{}
 	}
 	if c.MaxItems == 0 {
 		c.MaxItems = defaultItems
@@ -129,7 +149,7 @@ func (in *Inbox) Store(ctx context.Context, ch *parley.Channel, source string, e
 	leave := in.gate.force(ch.ID, size)
 	defer leave()
 	t, err := in.keep(ctx, delivery{ch: ch, source: source, events: events})
-	in.count(t)
+	in.count(ch.Provider, t)
 	in.heard(ctx, ch, source, t, err)
 	return err
 }
@@ -147,9 +167,18 @@ func (in *Inbox) heard(ctx context.Context, ch *parley.Channel, source string, t
 	in.cfg.Log.LogAttrs(ctx, slog.LevelInfo, "received", attrs...)
 }
 
-func (in *Inbox) count(t tally) {
-	in.events.Add(int64(t.stored))
-	in.duplicates.Add(int64(t.duplicates))
-	in.quarantined.Add(int64(t.quarantined))
-	in.dropped.Add(int64(t.dropped))
+func (in *Inbox) count(provider string, t tally) {
+	for _, c := range [...]struct {
+		total  *atomic.Int64
+		result string
+		n      int
+	}{
+		{&in.events, "stored", t.stored}, {&in.duplicates, "duplicate", t.duplicates},
+		{&in.quarantined, "quarantined", t.quarantined}, {&in.dropped, "dropped", t.dropped},
+	} {
+		if c.n > 0 {
+			c.total.Add(int64(c.n))
+			in.cfg.Observe.Received(provider, c.result, c.n)
+		}
+	}
 }

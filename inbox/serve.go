@@ -51,12 +51,18 @@ func (in *Inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	begun := time.Now()
 	provider, path := address(r.URL.Path)
 	o := in.accept(r, provider, path)
-	in.count(o.tally)
+	known := "" // anything else is a stranger's text
+	if o.ch != nil {
+		known = o.ch.Provider
+		in.count(known, o.tally)
+	}
 	status := answer(w, o)
 	if status == http.StatusServiceUnavailable {
 		in.refused.Add(1)
 	}
-	in.report(r.Context(), provider, o, status, time.Since(begun))
+	took := time.Since(begun)
+	in.cfg.Observe.Callback(known, status, took)
+	in.report(r.Context(), provider, o, status, took)
 }
 
 // address takes a callback's address apart; empty texts are no address.

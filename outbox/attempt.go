@@ -191,6 +191,7 @@ func (a *attempt) send(part connector.Part, deadline time.Time) outcome {
 		return err
 	})
 	a.log(err, begun)
+	a.o.cfg.Observe.PartSent(a.line.spec.Name, parley.KindOf(err), a.o.cfg.Now().Sub(begun))
 	out := a.conclude(sent, err)
 	out.asked, out.kind, out.generation = true, parley.KindOf(err), a.line.generation()
 	if e, ok := errors.AsType[*parley.Error](err); ok {

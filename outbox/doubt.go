@@ -49,6 +49,7 @@ func (a *attempt) prove() outcome {
 	default:
 		return a.lookAgain(proofMax)
 	}
+	a.line.spec.Name = l.spec.Name // the runner may not have looked it up
 	return a.weigh(l.spec)
 }
 

@@ -43,6 +43,25 @@ type grants interface {
 	Grant(company parley.CompanyID) (parley.Grant, bool)
 }
 
+// An Observer is told what happens, to measure it. Its methods must not block.
+type Observer interface {
+	// PartSent is told of every request to a provider that was claimed: the kind of
+	// its error, "" if the part was taken.
+	PartSent(provider string, kind parley.Kind, took time.Duration)
+	// JobEnded is told of every job that ended here, and how long after it was
+	// accepted. The provider is empty if the job was ended without looking at it.
+	JobEnded(provider string, delivered bool, after time.Duration)
+	// Circuit is told that a channel's circuit opens, and that it closes.
+	Circuit(provider string, open bool)
+}
+
+// unobserved is nobody.
+type unobserved struct{}
+
+func (unobserved) PartSent(string, parley.Kind, time.Duration) {}
+func (unobserved) JobEnded(string, bool, time.Duration)        {}
+func (unobserved) Circuit(string, bool)                        {}
+
 // Config is what an Outbox is made of. Store, Clients, Grants and Log must be
 // set; zero values of the others mean their defaults.
 type Config struct {
@@ -51,6 +70,7 @@ type Config struct {
 	Grants  grants
 	Log     *slog.Logger
 	Now     func() time.Time // time.Now
+	Observe Observer         // nobody
 
 	// LoggedOut is told that a provider refused the credentials of a generation
 	// of a channel. It may block as long as a write to the store takes.
@@ -73,6 +93,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Observe == nil {
+		c.Observe = unobserved{}
 	}
 	if c.LoggedOut == nil {
 		c.LoggedOut = func(context.Context, parley.ChannelID, int64, string) {}

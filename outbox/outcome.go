@@ -121,14 +121,14 @@ func partReason(w *store.Work, reason string) string {
 func (a *attempt) finish(f *store.Finish) outcome {
 	f.Work, f.Parts = a.item.work, a.parts
 	out := a.outcome()
-	out.next, _ = a.o.finish(a.o.commit, f)
+	out.next, _ = a.o.finish(a.o.commit, a.line.spec.Name, f)
 	return out
 }
 
 // finish commits an outcome, again and again until it is in the store, refused
 // there, or ctx ends. It fills in the grant. If the store takes the outcomes of
 // others but not this one, it gives up: the job is then found abandoned.
-func (o *Outbox) finish(ctx context.Context, f *store.Finish) ([]store.Work, bool) {
+func (o *Outbox) finish(ctx context.Context, provider string, f *store.Finish) ([]store.Work, bool) {
 	f.Parts = max(f.Parts, len(f.Work.Plan), 1)
 	stored, pause := o.stored.Load(), commitRetryMin
 	for tries := 1; ; tries++ {
@@ -140,6 +140,7 @@ func (o *Outbox) finish(ctx context.Context, f *store.Finish) ([]store.Work, boo
 		done, err := o.cfg.Store.Finish(ctx, f)
 		if err == nil {
 			o.stored.Add(1)
+			o.observe(provider, &done.Job)
 			return done.Next, true
 		}
 		ended := parley.KindOf(err) == parley.KindConflict // by somebody else, which is no fault
@@ -151,6 +152,13 @@ func (o *Outbox) finish(ctx context.Context, f *store.Finish) ([]store.Work, boo
 			return nil, false
 		}
 		pause = min(2*pause, commitRetryMax)
+	}
+}
+
+// observe tells of a job that has ended.
+func (o *Outbox) observe(provider string, j *parley.Job) {
+	if !j.State.Open() {
+		o.cfg.Observe.JobEnded(provider, j.State == parley.JobDelivered, o.cfg.Now().Sub(j.CreatedAt))
 	}
 }
 

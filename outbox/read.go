@@ -123,8 +123,9 @@ func (r *runner) sweep(reason string) {
 			busy[it.work.Job.Conversation] = true
 		}
 	}
+	provider := r.line.spec.Name
 	r.o.wg.Go(func() {
-		s := sweep{r: r, reason: reason, busy: busy}
+		s := sweep{r: r, provider: provider, reason: reason, busy: busy}
 		s.run(r.o.commit)
 		r.read <- reading{swept: true, ended: s.ended, work: s.next}
 	})
@@ -132,9 +133,10 @@ func (r *runner) sweep(reason string) {
 
 // A sweep is one run through a channel's open jobs.
 type sweep struct {
-	r      *runner
-	reason string
-	busy   map[parley.ConversationID]bool // has a part under way: left for later
+	r        *runner
+	provider string // empty if it was not looked up
+	reason   string
+	busy     map[parley.ConversationID]bool // has a part under way: left for later
 
 	mu    sync.Mutex // guards the rest while workers run
 	ended []parley.JobID
@@ -201,7 +203,7 @@ func (s *sweep) endEach(ctx context.Context, works []*store.Work) {
 		if reason == "" || s.stopped() {
 			return
 		}
-		next, ok := s.r.o.finish(ctx, &store.Finish{Work: w, Result: store.Failed, Reason: partReason(w, reason)})
+		next, ok := s.r.o.finish(ctx, s.provider, &store.Finish{Work: w, Result: store.Failed, Reason: partReason(w, reason)})
 		if !ok {
 			return
 		}

@@ -34,6 +34,7 @@ type runner struct {
 	stop    chan struct{} // closed when nothing new may start
 	done    chan outcome  // from attempts
 	read    chan reading  // from load and sweep
+	broken  string        // the provider whose circuit was told to be open; empty is none
 
 	queue   *queue
 	pace    pacer
@@ -96,6 +97,7 @@ func (r *runner) post(m mail) {
 func (r *runner) run() {
 	timer := time.NewTimer(forever)
 	defer timer.Stop()
+	defer r.observe(false)
 	for stop := r.stop; ; {
 		now := r.o.cfg.Now()
 		r.alarm = time.Time{}
@@ -304,6 +306,7 @@ func (r *runner) settle(out outcome) {
 		r.moved[it.work.Job.ID] = true
 	}
 	r.health.end(now, it.work.Job.Conversation, &out)
+	r.observe(r.health.open)
 	if out.asked {
 		r.judge(&out, now)
 	}
@@ -314,6 +317,18 @@ func (r *runner) settle(out outcome) {
 		r.follow(it, &out.next[i], now)
 	}
 	r.pace.sweep(now)
+}
+
+// observe tells of the circuit if that is news.
+func (r *runner) observe(open bool) {
+	switch {
+	case open && r.broken == "" && r.line.spec.Name != "":
+		r.broken = r.line.spec.Name
+		r.o.cfg.Observe.Circuit(r.broken, true)
+	case !open && r.broken != "":
+		r.o.cfg.Observe.Circuit(r.broken, false)
+		r.broken = ""
+	}
 }
 
 // follow takes what became ready by the end of an attempt. Doubt about a part

@@ -42,6 +42,25 @@ type doer interface {
 	Do(req *http.Request) (*http.Response, error)
 }
 
+// An Observer is told what happens, to measure it. Its methods must not block.
+type Observer interface {
+	// WebhookAttempted is told of every request: the kind of its failure, "" if the
+	// event was taken.
+	WebhookAttempted(kind parley.Kind, took time.Duration)
+	// WebhookDelivered is told how long after it was stored an event was taken,
+	// replays left out.
+	WebhookDelivered(after time.Duration)
+	// WebhookParked is told of every new dead letter.
+	WebhookParked()
+}
+
+// unobserved is nobody.
+type unobserved struct{}
+
+func (unobserved) WebhookAttempted(parley.Kind, time.Duration) {}
+func (unobserved) WebhookDelivered(time.Duration)              {}
+func (unobserved) WebhookParked()                              {}
+
 // A Config is what a Deliverer is made of. Store, Grants, HTTP, Log and Policy are
 // needed; the zero value of anything else stands for the default it names.
 type Config struct {
@@ -51,6 +70,8 @@ type Config struct {
 	Log    *slog.Logger
 	Policy Policy           // when a failed event is tried again
 	Now    func() time.Time // wall clock; nil is time.Now
+
+	Observe Observer // nil is nobody
 
 	Timeout time.Duration // of one attempt; 0 is 10 s
 	Epoch   int64         // of the event log; part of webhook-id
@@ -87,6 +108,9 @@ func (c *Config) Validate() error {
 func (c *Config) setDefaults() {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Observe == nil {
+		c.Observe = unobserved{}
 	}
 	setDefault(&c.Timeout, defaultTimeout)
 	setDefault(&c.Pool, defaultPool)

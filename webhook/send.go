@@ -161,6 +161,7 @@ func (o *owner) landed(r outcome) {
 	now := o.now()
 	if !r.interrupted {
 		o.log(s, &r)
+		o.d.cfg.Observe.WebhookAttempted(r.kind, r.took)
 		o.judge(s, &r, now)
 	}
 	s.busy = false
@@ -237,6 +238,7 @@ func (o *owner) goUp() {
 func (o *owner) delivered(s *stream, r *outcome, now time.Time) {
 	number := s.attempt + 1
 	it := o.pop(s)
+	o.d.cfg.Observe.WebhookDelivered(now.Sub(time.UnixMilli(it.at)))
 	o.window.settle(it.seq)
 	if number > 1 {
 		o.note(change{stream: s, attempt: o.record(it, number, r, now)})
@@ -255,6 +257,7 @@ func (o *owner) failed(s *stream, r *outcome, now time.Time) {
 		s.attempt, s.nextAt = number, now.Add(max(pause, r.retryAfter))
 	} else {
 		o.pop(s)
+		o.d.cfg.Observe.WebhookParked()
 		c.settle, c.park = it.seq, o.deadLetter(s, it, number, r, now)
 		o.d.cfg.Log.Warn("webhook event parked", "endpoint_id", int64(o.id), "company_id", int64(o.company), "seq", it.seq, "attempt", number)
 	}

@@ -12,6 +12,7 @@ type item struct {
 	seq  int64
 	kind parley.EventKind
 	body []byte
+	at   int64 // when it was stored, in unix milliseconds
 }
 
 // A stream is what an owner knows of one stream that has something open.
