@@ -62,6 +62,8 @@ func (l *logging) logger(w io.Writer) *slog.Logger {
 type config struct {
 	place
 	logging
+	retention
+	metricsListen
 	Listen       string        `default:"127.0.0.1:8080" help:"Address of API, callbacks and health checks; port 0 picks one." placeholder:"HOST:PORT"`
 	PublicURL    string        `name:"public-url" help:"Base of the callback addresses given to providers. Without it, providers that can be polled are polled." placeholder:"URL"`
 	Node         string        `help:"Name of this node in leases (default: host name and a random suffix)." placeholder:"NAME"`
@@ -121,7 +123,7 @@ func (c *config) validate() error {
 			return parley.Errorf(parley.KindInvalid, "--disable: want names among "+strings.Join(known, ", "))
 		}
 	}
-	return nil
+	return c.retention.validate()
 }
 
 func (c *config) all() []connector.Provider {

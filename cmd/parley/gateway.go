@@ -14,6 +14,7 @@ import (
 	"github.com/parley-im/parley/connector"
 	"github.com/parley-im/parley/fetch"
 	"github.com/parley-im/parley/inbox"
+	"github.com/parley-im/parley/janitor"
 	"github.com/parley-im/parley/lease"
 	"github.com/parley-im/parley/outbox"
 	"github.com/parley-im/parley/session"
@@ -28,6 +29,7 @@ type gateway struct {
 	lock      *lock
 	db        *store.DB
 	lease     *lease.Lease
+	hold      *hold
 	listener  *listener
 	sessions  *session.Manager
 	inbox     *inbox.Inbox
@@ -35,6 +37,9 @@ type gateway struct {
 	deliverer *webhook.Deliverer
 	api       *api.Server
 	server    *http.Server
+	drain     *drain
+	janitor   *janitor.Janitor
+	metrics   *monitor
 }
 
 // newGateway opens and joins everything. After an error nothing stays open.
@@ -73,6 +78,9 @@ func (g *gateway) open(ctx context.Context) error {
 	if c.publicSelf {
 		c.PublicURL = "http://" + g.listener.address()
 	}
+	if err = g.joinHold(ctx); err != nil {
+		return err
+	}
 	return g.join(ctx)
 }
 
@@ -83,6 +91,7 @@ func (g *gateway) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	g.joinMetrics(offered)
 	g.sessions = session.New(session.Config{
 		Store: g.db, Grants: g.lease, Providers: offered, HTTP: outside, PublicURL: g.config.PublicURL, Log: g.log,
 		Sink: func(ctx context.Context, ch *parley.Channel, source string, events ...connector.Event) error {
@@ -90,17 +99,20 @@ func (g *gateway) join(ctx context.Context) error {
 		},
 		Base: func(name string) string { return g.config.base(offered[name].Spec()) },
 	})
-	g.inbox = inbox.New(inbox.Config{Store: g.db, Clients: g.sessions, Log: g.log})
+	g.inbox = inbox.New(inbox.Config{Store: g.db, Clients: g.sessions, Log: g.log, Observe: g.metrics})
 	g.outbox = outbox.New(outbox.Config{
-		Store: g.db, Clients: g.sessions, Grants: g.lease, Log: g.log, JobExpiry: g.config.JobExpiry, ConnectGrace: g.config.ConnectGrace,
+		Store: g.db, Clients: g.sessions, Grants: g.hold, Log: g.log, JobExpiry: g.config.JobExpiry, ConnectGrace: g.config.ConnectGrace,
 		SendTimeout: g.config.SendTimeout, StopTimeout: g.config.StopTimeout, Pace: g.config.Pace == "on", LoggedOut: g.loggedOut,
+		Observe: g.metrics,
 	})
+	g.joinJanitor()
 	if err := g.joinWebhooks(targets); err != nil {
 		return err
 	}
 	g.db.SetHooks(store.Hooks{
 		Events: g.deliverer.Wake, Endpoint: g.deliverer.EndpointChanged, Ready: g.outbox.Wake,
 		Channel: func(id parley.ChannelID) { g.sessions.Changed(id); g.outbox.Changed(id) },
+		Batch:   g.metrics.Batch,
 	})
 	return g.joinAPI(ctx, offered, targets)
 }
@@ -130,7 +142,7 @@ func (g *gateway) joinWebhooks(targets *fetch.Client) (err error) {
 	}
 	g.deliverer, err = webhook.New(webhook.Config{
 		Store: g.db, Grants: g.lease, HTTP: targets, Log: g.log, Policy: policy, Timeout: g.config.WebhookTimeout, Epoch: g.db.Epoch(),
-		Agent: "Parley/" + version(),
+		Agent: "Parley/" + version(), Observe: g.metrics,
 	})
 	return err
 }
@@ -145,10 +157,14 @@ func (g *gateway) joinAPI(ctx context.Context, offered map[string]connector.Prov
 		specs[name] = p.Spec()
 	}
 	g.api = api.New(api.Config{
-		Store: g.db, Providers: specs, PageKey: key, Log: g.log,
+		Store: g.db, Providers: specs, PageKey: key, Log: g.log, Observe: g.metrics.Request,
 		TestWebhook: func(ctx context.Context, url string) error { return webhook.Test(ctx, targets, url) },
 	})
+	if err := g.metrics.listen(g.config.MetricsListen, g.log); err != nil {
+		return err
+	}
 	g.server = newServer(g.routes())
+	g.drain = newDrain(g.server)
 	return nil
 }
 
@@ -174,8 +190,10 @@ func (g *gateway) Run(ctx context.Context) error {
 	defer lost(nil)
 	parts := []*part{
 		{name: "lease", run: g.lease.Run}, {name: "webhooks", run: g.deliverer.Run},
-		{name: "outbox", run: g.outbox.Run}, {name: "sessions", run: g.sessions.Run},
+		{name: "hold", run: g.hold.Run}, {name: "outbox", run: g.outbox.Run}, {name: "sessions", run: g.sessions.Run},
+		{name: "janitor", run: g.janitor.Run},
 	}
+	defer g.metrics.serve(lost)()
 	for _, p := range parts {
 		p.start(lost)
 	}
@@ -189,6 +207,7 @@ func (g *gateway) Run(ctx context.Context) error {
 	if err != nil {
 		lost(err)
 	} else {
+		g.notify(notifyReady)
 		g.log.Info("ready", "address", g.listener.address(), "version", version())
 		if g.config.ready != nil {
 			g.config.ready(g.listener.address())
@@ -211,15 +230,15 @@ func (p *part) start(lost context.CancelCauseFunc) {
 
 func (g *gateway) stop(ctx context.Context, parts []*part, serving *sync.WaitGroup) error {
 	g.log.Info("stopping")
+	g.notify(notifyStopping)
 	begun := time.Now()
 	g.listener.withdraw()
 	quiet, cancel := context.WithTimeout(context.Background(), g.config.StopTimeout)
 	defer cancel()
-	if err := g.server.Shutdown(quiet); err != nil {
+	if err := g.drain.stop(quiet, g.listener, serving); err != nil {
 		g.log.Warn("requests given up", "error", err)
 		_ = g.server.Close() // what Shutdown could not end
 	}
-	serving.Wait()
 	for n := len(parts) - 1; n >= 0; n-- {
 		parts[n].stop()
 		<-parts[n].done

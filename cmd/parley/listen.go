@@ -25,16 +25,16 @@ type listener struct {
 	file string
 }
 
-// listen takes the address. The file that an earlier gateway may have left is
-// removed: the caller holds the lock.
+// listen takes the address, or the socket that was inherited. The file that an
+// earlier gateway may have left is removed: the caller holds the lock.
 func listen(address, dir string) (*listener, error) {
 	file := filepath.Join(dir, "listen")
 	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("remove the former address: %w", err)
 	}
-	l, err := net.Listen("tcp", address)
+	l, err := bind(address)
 	if err != nil {
-		return nil, fmt.Errorf("listen: %w; choose another address with --listen", err)
+		return nil, err
 	}
 	return &listener{Listener: l, file: file}, nil
 }

@@ -27,6 +27,12 @@ type commands struct {
 	Company     companyCommand     `cmd:"" help:"Settings of a company."`
 	Deadletters deadlettersCommand `cmd:"" help:"Webhooks that were never taken."`
 	Quarantine  quarantineCommand  `cmd:"" help:"What providers said that could not be taken."`
+	Health      healthCommand      `cmd:"" help:"Ask a running gateway whether it is ready; for health checks of containers."`
+	Jobs        jobsCommand        `cmd:"" help:"After a restore: what happens to the jobs that were open."`
+	Backup      backupCommand      `cmd:"" help:"Write a consistent copy of the SQLite database; a gateway may run meanwhile."`
+	Restore     restoreCommand     `cmd:"" help:"Put a backup in place, in a data directory without a database."`
+	Keys        keysCommand        `cmd:"" help:"The keys that seal secrets in the database."`
+	Check       checkCommand       `cmd:"" help:"Check configuration, data directory, database and surroundings, and say what to do."`
 	Migrate     migrateCommand     `cmd:"" help:"Bring the database's schema up to date, and stop."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }

@@ -23,6 +23,8 @@ func (g *gateway) routes() http.Handler {
 			answer(w, http.StatusOK, map[string]any{"status": "ok", "version": version()})
 		case path == "/readyz":
 			g.readyz(w, r)
+		case g.metrics.shared(path):
+			g.metrics.ServeHTTP(w, r)
 		case g.api.Serves(r):
 			g.api.ServeHTTP(w, r)
 		default:

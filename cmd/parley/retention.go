@@ -1,0 +1,48 @@
+package main
+
+import (
+	"time"
+
+	"github.com/parley-im/parley"
+	"github.com/parley-im/parley/janitor"
+	"github.com/parley-im/parley/store"
+)
+
+// unmatched is how long receipts and echoes are kept that match nothing: by then
+// the send that they could belong to has ended.
+const unmatched = 24 * time.Hour
+
+// retention says how long rows are kept.
+type retention struct {
+	KeepEvents      time.Duration `default:"720h" help:"How long delivered events stay in the log; 0 is for ever, here and below."`
+	KeepAttempts    time.Duration `default:"168h" help:"How long attempts of webhooks are kept."`
+	KeepQuarantine  time.Duration `default:"720h" help:"How long quarantined items are kept."`
+	KeepDeadLetters time.Duration `default:"0" help:"How long dead letters are kept. One that was not replayed also keeps its event and all later ones."`
+	KeepIdempotency time.Duration `default:"24h" help:"How long an Idempotency-Key is remembered."`
+
+	cleanAfter time.Duration // from the start to the first run; 0 is some minutes
+}
+
+func (r *retention) keep() map[store.Kept]time.Duration {
+	return map[store.Kept]time.Duration{
+		store.KeptEvents: r.KeepEvents, store.KeptAttempts: r.KeepAttempts, store.KeptQuarantine: r.KeepQuarantine,
+		store.KeptDeadLetters: r.KeepDeadLetters, store.KeptIdempotency: r.KeepIdempotency,
+		store.KeptReceipts: unmatched, store.KeptEchoes: unmatched,
+	}
+}
+
+func (r *retention) validate() error {
+	for name, d := range map[string]time.Duration{
+		"--keep-events": r.KeepEvents, "--keep-attempts": r.KeepAttempts, "--keep-quarantine": r.KeepQuarantine,
+		"--keep-dead-letters": r.KeepDeadLetters, "--keep-idempotency": r.KeepIdempotency,
+	} {
+		if d < 0 {
+			return parley.Errorf(parley.KindInvalid, name+": want 0 (for ever) or more")
+		}
+	}
+	return nil
+}
+
+func (g *gateway) joinJanitor() {
+	g.janitor = janitor.New(janitor.Config{Store: g.db, Grants: g.lease, Log: g.log, Keep: g.config.keep(), After: g.config.cleanAfter})
+}
