@@ -24,11 +24,13 @@ var layers = map[string][]string{
 	"params":    {}, "seal": {}, "fetch": {}, "simulator": {}, "jsonout": {},
 	"render":  {"jsonout"},
 	"store":   {"connector", "render", "seal"},
+	"metrics": {"store"},
 	"inbox":   belowServices,
 	"outbox":  belowServices,
 	"webhook": belowServices,
 	"session": belowServices,
 	"lease":   belowServices,
+	"janitor": belowServices,
 	"api":     append([]string{"params", "jsonout"}, belowServices...),
 }
 
