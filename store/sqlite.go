@@ -55,6 +55,9 @@ func openSQLite(ctx context.Context, path string) (*sqliteBackend, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
 	}
+	if err := private(path); err != nil {
+		return nil, fmt.Errorf("make %s: %w", path, err)
+	}
 	b := &sqliteBackend{path: path}
 	// auto_vacuum counts only if it is set before the first table.
 	if b.writes, err = sql.Open("sqlite", sqliteDSN(path, busyTimeout, "auto_vacuum(INCREMENTAL)", "cache_size(-32768)")); err != nil {
@@ -73,6 +76,16 @@ func openSQLite(ctx context.Context, path string) (*sqliteBackend, error) {
 	b.reads.SetMaxIdleConns(max(4, runtime.NumCPU()))
 	b.read = &statements{db: b.reads}
 	return b, nil
+}
+
+// private makes the file, if there is none, so that only its owner can read it.
+// SQLite gives the files beside it the same mode.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 func (b *sqliteBackend) lanes() int      { return 1 }

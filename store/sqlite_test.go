@@ -135,3 +135,22 @@ func TestPagesFull(t *testing.T) {
 	}
 	w.wantLog(heard + " message/new message/new")
 }
+
+// TestPrivateFiles: only the owner can read the messages, wherever an operator puts
+// the file.
+func TestPrivateFiles(t *testing.T) {
+	t.Parallel()
+	o := storetest.SQLite(t)
+	db := storetest.Open(t, o)
+	_, company := storetest.Company(t, db, "acme", "")
+	receive(t, db, says(storetest.Channel(t, db, company, "1"), "1", "10", "a"))
+	for _, name := range []string{o.Path, o.Path + "-wal", o.Path + "-shm"} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mode := info.Mode().Perm(); mode != 0o600 {
+			t.Errorf("%s has mode %o, want 600", name, mode)
+		}
+	}
+}
