@@ -28,7 +28,7 @@ func (c *counter) WebhookAttempted(kind parley.Kind, _ time.Duration) {
 	c.add(fmt.Sprintf("attempt %q", kind))
 }
 func (c *counter) WebhookDelivered(after time.Duration) {
-	c.add(fmt.Sprintf("delivered after %v", after))
+	c.add(fmt.Sprintf("delivered after %v", after.Round(time.Second)))
 }
 func (c *counter) WebhookParked() { c.add("parked") }
 
