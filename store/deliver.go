@@ -17,13 +17,7 @@ type deliverItem struct {
 // company.
 func (db *DB) Deliver(ctx context.Context, in *Delivery) error {
 	i := &deliverItem{item: item{call: newCall(1)}, in: in}
-	if err := db.laneOf(in.Company).submit(func(q *batch) { q.delivers = append(q.delivers, i) }); err != nil {
-		return err
-	}
-	if err := i.call.wait(ctx); err != nil {
-		return err
-	}
-	return i.err
+	return db.run(ctx, in.Company, &i.item, func(q *batch) { q.delivers = append(q.delivers, i) })
 }
 
 // deliverAll stores a batch of deliveries. Cursors, which move all the time, go

@@ -232,13 +232,7 @@ type claimItem struct {
 // company.
 func (db *DB) Claim(ctx context.Context, in *Claim) error {
 	i := &claimItem{item: item{call: newCall(1)}, in: in}
-	if err := db.laneOf(in.Company).submit(func(q *batch) { q.claims = append(q.claims, i) }); err != nil {
-		return err
-	}
-	if err := i.call.wait(ctx); err != nil {
-		return err
-	}
-	return i.err
+	return db.run(ctx, in.Company, &i.item, func(q *batch) { q.claims = append(q.claims, i) })
 }
 
 var errNotReady = parley.Errorf(parley.KindConflict, "the job is not ready any more")

@@ -64,7 +64,7 @@ func openSQLite(ctx context.Context, path string) (*sqliteBackend, error) {
 		return nil, err
 	}
 	b.writes.SetMaxOpenConns(1)
-	conn, err := b.writes.Conn(ctx)
+	conn, err := connect(ctx, b.writes)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
@@ -76,6 +76,22 @@ func openSQLite(ctx context.Context, path string) (*sqliteBackend, error) {
 	b.reads.SetMaxIdleConns(max(4, runtime.NumCPU()))
 	b.read = &statements{db: b.reads}
 	return b, nil
+}
+
+// connect takes the writing connection. A process that turns a new file to WAL
+// mode locks others out without their busy timeout, so they come again.
+func connect(ctx context.Context, db *sql.DB) (*sql.Conn, error) {
+	for until := time.Now().Add(busyTimeout); ; {
+		conn, err := db.Conn(ctx)
+		if err == nil || !unavailable(err) || time.Now().After(until) {
+			return conn, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // private makes the file, if there is none, so that only its owner can read it.

@@ -175,6 +175,18 @@ func (l *lane) submit(add func(queue *batch)) error {
 	return nil
 }
 
+// run hands one hot item in and waits until it has ended. The error of ctx leaves
+// its outcome unknown to the caller.
+func (db *DB) run(ctx context.Context, company parley.CompanyID, i *item, add func(queue *batch)) error {
+	if err := db.laneOf(company).submit(add); err != nil {
+		return err
+	}
+	if err := i.call.wait(ctx); err != nil {
+		return err
+	}
+	return i.err
+}
+
 func (l *lane) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
