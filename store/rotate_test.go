@@ -98,7 +98,7 @@ func TestResealBesideWriter(t *testing.T) {
 		db := storetest.Open(t, other) // as the command in another process
 		rotating, stopped := make(chan struct{}), make(chan int)
 		go func() { // ends when rotating is closed
-			tick := time.NewTicker(time.Millisecond) // without a pause SQLite would give the command no turn
+			tick := time.NewTicker(10 * time.Millisecond) // without a pause SQLite would give the command no turn
 			defer tick.Stop()
 			for n := 1; ; n++ {
 				select {
