@@ -21,7 +21,7 @@ type Conversation struct {
 	External    string // the provider's id of the thread, opaque to all but its connector
 	PublicID    string // sender_external_id
 	Name        string
-	AvatarURL   string // empty if there is none
+	AvatarURL   string // absolute; empty if there is none
 	Group       bool
 	Announced   bool // listed, and conversation/new is in the event log
 	Blocked     bool // the contact has blocked us

@@ -20,9 +20,16 @@ const (
 	EventConversationUnblocked EventKind = "conversation/unblocked" // extension
 	EventMessageNew            EventKind = "message/new"
 	EventMessageAck            EventKind = "message/ack"
-	EventMessageUpdate         EventKind = "message/update"   // extension
-	EventMessageDelete         EventKind = "message/delete"   // extension
-	EventMessageReaction       EventKind = "message/reaction" // extension
+	EventMessageUpdate         EventKind = "message/update"    // extension
+	EventMessageDelete         EventKind = "message/delete"    // extension
+	EventMessageReaction       EventKind = "message/reaction"  // extension
+	EventAttachmentReady       EventKind = "attachment/ready"  // extension
+	EventAttachmentFailed      EventKind = "attachment/failed" // extension
+	EventGroupNew              EventKind = "group_conversation/new"
+	EventGroupUpdate           EventKind = "group_conversation/update" // extension
+	EventGroupMessageNew       EventKind = "group_message/new"
+	EventGroupMessageAck       EventKind = "group_message/ack"
+	EventGroupMemberNew        EventKind = "group_conversation_contact/new"
 	EventJobExecuted           EventKind = "job/executed"
 	EventQRCode                EventKind = "qr_code/new"
 	EventSystem                EventKind = "system"
@@ -31,7 +38,8 @@ const (
 // Extension reports whether the kind is beyond the contract.
 func (k EventKind) Extension() bool {
 	switch k {
-	case EventConversationBlocked, EventConversationUnblocked, EventMessageUpdate, EventMessageDelete, EventMessageReaction:
+	case EventConversationBlocked, EventConversationUnblocked, EventMessageUpdate, EventMessageDelete, EventMessageReaction,
+		EventAttachmentReady, EventAttachmentFailed, EventGroupUpdate:
 		return true
 	}
 	return false

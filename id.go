@@ -11,6 +11,7 @@ type (
 	ConversationID int64
 	MessageID      int64
 	JobID          int64
+	AttachmentID   int64
 	EndpointID     int64
 	StreamID       int64 // what is kept in order: a conversation, or a channel for its own events
 )

@@ -44,6 +44,9 @@ type Message struct {
 	Forwarded    bool
 	Payload      string // of a button or a start link; empty if none
 	Location     *Location
+	Files        []Attachment
+	Contact      ContactID // who wrote it in a group; 0 if it is known from the conversation
+	Author       string    // the public id of who wrote in a group; empty for own messages
 	CreatedAt    time.Time
 	EditedAt     time.Time // zero if it never was
 	DeletedAt    time.Time // zero if it was not

@@ -85,10 +85,54 @@ type Deregisterer interface {
 	Deregister(ctx context.Context) error
 }
 
+// A Fetcher brings the bytes of files that came with messages.
+type Fetcher interface {
+	// Fetch opens the file that a.Source names; the caller closes the body.
+	// KindUnavailable, KindThrottled and KindUncertain: try again later; other
+	// kinds: it cannot be had.
+	Fetch(ctx context.Context, a *parley.Attachment) (Fetched, error)
+}
+
+// Fetched is a file that is being read.
+type Fetched struct {
+	Body io.ReadCloser
+	Size int64  // in bytes, as announced; 0 if it was not
+	Type string // MIME type, if it is worth more than what the message said; else empty
+}
+
+// A Profiler tells what a conversation is called and looks like.
+type Profiler interface {
+	// Profile asks for the profile of the person or group behind a chat. It is a
+	// side call: whatever it says, messages go on.
+	Profile(ctx context.Context, chat Chat) (Profile, error)
+}
+
+// A Profile is how a conversation is shown.
+type Profile struct {
+	Name    string // empty if it is not known
+	Picture *File  // nil if there is none
+}
+
+// A Confirmer tells the provider that something it waits for was taken, such as
+// a pressed button that shows it is busy.
+type Confirmer interface {
+	// Confirm is called once the event is stored, with its Confirm. It is a side
+	// call: an error is logged and nothing is repeated.
+	Confirm(ctx context.Context, id string) error
+}
+
+// Files opens the bytes of files that are to be sent.
+type Files interface {
+	// Open returns the bytes, which the caller closes, and how many there are.
+	// KindUnavailable: not now; KindNotFound: they are gone.
+	Open(ctx context.Context, a *parley.Attachment) (io.ReadCloser, int64, error)
+}
+
 // Env is all that a connector may touch.
 type Env struct {
 	HTTP  Doer             // the only way out, from package fetch
 	State State            // session data; writes fail once another node owns the channel
+	Files Files            // bytes of what is to be sent
 	Log   *slog.Logger     // already carries provider and channel
 	Now   func() time.Time // wall clock; faked in tests
 	Base  string           // provider address without a trailing slash, replaced by a simulator in tests
@@ -135,11 +179,12 @@ type Reply struct {
 // from the message alone, so it holds no state.
 type Part struct {
 	Message *parley.Message
-	Chat    string // the provider's id of the conversation
-	Index   int    // from 0
-	Count   int    // of all parts of the message, at least 1
-	Text    string // what this part says
-	Key     string // stable over attempts; the provider's idempotency key where it takes one
+	Chat    string             // the provider's id of the conversation
+	Index   int                // from 0
+	Count   int                // of all parts of the message, at least 1
+	Text    string             // what this part says; with a file, its caption
+	File    *parley.Attachment // one of the message's files; nil if the part has none
+	Key     string             // stable over attempts; the provider's idempotency key where it takes one
 }
 
 // Sent is what the provider said of a delivered part.

@@ -16,6 +16,7 @@ type Event struct {
 	Chat    Chat      // the conversation; the zero value if it belongs to none
 	From    Person    // who did it; the zero value if nobody did
 	What    What
+	Confirm string // what the provider wants to be told once the event is stored; see Confirmer
 	Raw     []byte // as it came; kept when it has to be quarantined
 }
 
@@ -45,13 +46,33 @@ type Message struct {
 	Forwarded bool
 	Payload   string // of a button or a start link
 	Location  *parley.Location
+	Files     []File
 	// Unsupported names what was said if we cannot carry it, such as "poll". The
 	// raw bytes are then quarantined beside the message.
 	Unsupported string
 }
 
-// An Edit replaces the text of the message Event.ID.
-type Edit struct{ Text string }
+// An Edit says what the message Event.ID is now.
+type Edit struct {
+	Text     string
+	Location *parley.Location // nil leaves what there is
+	Files    []File           // none leaves what there is
+}
+
+// A File is a file on a message, named so that its bytes can be had later.
+type File struct {
+	Kind   parley.FileKind
+	ID     string // tells one file from another, whatever message it is on
+	Source string // what Fetcher.Fetch finds it by; only the connector reads it
+	Name   string // as the sender gave it, which may be anything; empty if they did not
+	Type   string // MIME type as the provider says; empty if it does not
+	Size   int64  // in bytes as the provider says; 0 if it does not
+	Width  int    // in pixels; 0 if unknown
+	Height int
+	// Refused says why the bytes can never be had, such as being too large for the
+	// provider's own interface. Empty if they can.
+	Refused string
+}
 
 // A Delete removes the message Event.ID.
 type Delete struct{}
@@ -65,8 +86,16 @@ type Blocked struct{}
 // Unblocked takes Blocked back.
 type Unblocked struct{}
 
-// Renamed says only that the person's names are those in Event.From.
+// Renamed says only that the names are those in Event.From, or that of a group
+// the one in Event.Chat.
 type Renamed struct{}
+
+// Moved says that the conversation Event.Chat goes on under another id.
+type Moved struct{ To string }
+
+// Ignored is what is understood and says nothing that anyone would want to know,
+// such as that a message was pinned. It is counted, not stored.
+type Ignored struct{ Reason string }
 
 // Unknown is what the connector could not understand. It is quarantined.
 type Unknown struct{ Reason string }
@@ -79,4 +108,6 @@ func (Receipt) Kind() string   { return "receipt" }
 func (Blocked) Kind() string   { return "blocked" }
 func (Unblocked) Kind() string { return "unblocked" }
 func (Renamed) Kind() string   { return "renamed" }
+func (Moved) Kind() string     { return "moved" }
+func (Ignored) Kind() string   { return "ignored" }
 func (Unknown) Kind() string   { return "unknown" }

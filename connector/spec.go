@@ -16,6 +16,7 @@ type Spec struct {
 	Keyed      bool   // Send passes Part.Key on, and the provider refuses to do the same twice
 	Stateful   bool   // the session must run even where callbacks are possible
 	FirstWrite bool   // strangers can be written to by phone
+	MaxFiles   int    // files that one message may be sent with; 0 is 1
 
 	// Pace is our own speed limit; a provider's answer 429 is obeyed beside it.
 	Pace Pace
