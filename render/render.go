@@ -61,7 +61,7 @@ func MessageNew(c *parley.Conversation, m *parley.Message) []byte {
 	o.Stamp("created_at", m.CreatedAt)
 	o.Int("created_at_timestamp", m.CreatedAt.Unix())
 	o.Int("ack", int64(m.Ack))
-	o.Raw("attachments", "[]")
+	Attachments(o.Object, m.Files)
 	if m.Job != 0 {
 		o.Int("job_id", int64(m.Job))
 	}
@@ -110,7 +110,8 @@ func (o object) extensions(m *parley.Message) {
 	}
 }
 
-// MessageChanged renders the extensions message/update and message/delete.
+// MessageChanged renders the extensions message/update and message/delete. An
+// update has the location and the attachments only if the message has any.
 func MessageChanged(event string, c *parley.Conversation, m *parley.Message) []byte {
 	o := body("message", event)
 	o.Nested("data")
@@ -118,10 +119,21 @@ func MessageChanged(event string, c *parley.Conversation, m *parley.Message) []b
 	o.channel(c)
 	o.Int("conversation_id", int64(c.ID))
 	if event == "update" {
-		o.Text("message", m.Text)
+		o.content(m)
 	}
 	o.extensions(m)
 	return o.finish()
+}
+
+// content writes what the message says now.
+func (o object) content(m *parley.Message) {
+	o.Text("message", m.Text)
+	if m.Location != nil {
+		o.location(m.Location)
+	}
+	if len(m.Files) > 0 {
+		Attachments(o.Object, m.Files)
+	}
 }
 
 // MessageAck renders message/ack: how far an own message got.

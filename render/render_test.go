@@ -4,8 +4,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/parley-im/parley"
 	"github.com/parley-im/parley/render"
 )
@@ -18,11 +16,7 @@ var (
 // TestBodies compares whole bodies: keys, their order, and formats.
 func TestBodies(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name string
-		got  []byte
-		want string
-	}{
+	compare(t, []golden{
 		{"conversation/new", render.Conversation("new", conv),
 			`{"type":"conversation","event":"new","data":{"external_id":1,"name":"Sender Name","avatar_url":null,"channel_id":2,"channel_type":"whatsapp",` +
 				`"created_at":"2017-11-11 12:45:53 UTC","created_at_timestamp":1510404353,"last_message_at":null,"last_income_message_at":null,"sender_external_id":"79250000001"}}`},
@@ -53,15 +47,7 @@ func TestBodies(t *testing.T) {
 				`"details":{"entity":"channel","entity_id":2}}}`},
 		{"qr code", render.QRCode(9, 2, []byte{0x89, 'P', 'N', 'G'}),
 			`{"type":"qr_code","event":"new","company_id":9,"channel_id":2,"data":"iVBORw=="}`},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			if diff := cmp.Diff(tt.want, string(tt.got)); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
+	})
 }
 
 func BenchmarkMessageNew(b *testing.B) {
