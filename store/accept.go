@@ -203,13 +203,13 @@ func (tx *Tx) useKey(i *acceptItem) (bool, error) {
 func (tx *Tx) enqueue(i *acceptItem, messages, jobs *table) {
 	m := parley.Message{
 		ID: parley.MessageID(tx.ids.take()), Company: i.conv.Company, Channel: i.conv.Channel, Conversation: i.conv.ID,
-		Job: i.out.Job.ID, Text: i.in.Text, Ack: parley.AckPreparing, CreatedAt: tx.now,
+		Job: i.out.Job.ID, Text: i.in.Text, Files: i.in.Files, Ack: parley.AckPreparing, CreatedAt: tx.now,
 	}
 	i.out.Job.Message = m.ID
 	messages.message(&m, false)
 	jobs.job(&i.out.Job)
 	if i.out.Job.State == parley.JobReady {
-		tx.ready = append(tx.ready, Work{Job: i.out.Job, Message: m, Chat: i.conv.External, Group: i.conv.Group})
+		tx.ready = append(tx.ready, Work{Job: i.out.Job, Message: m, Chat: i.conv.External, Group: i.conv.Group, Files: i.in.Files})
 	}
 }
 

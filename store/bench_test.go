@@ -43,6 +43,22 @@ func BenchmarkReceive(b *testing.B) {
 	}
 }
 
+// BenchmarkReceivePhoto is to be compared with BenchmarkReceive: a photo should
+// cost no more than 1.3 of a text.
+func BenchmarkReceivePhoto(b *testing.B) {
+	for _, parallel := range []int{1, 64} {
+		b.Run(fmt.Sprint("parallel=", parallel), func(b *testing.B) {
+			w, _ := benchWorld(b, benchConversations)
+			var n atomic.Int64
+			together(b, parallel, func() error {
+				i := n.Add(1)
+				_, errs := w.db.Receive(b.Context(), shows(w.ch, fmt.Sprint(i%benchConversations), fmt.Sprint(i), photo(fmt.Sprint(i))))
+				return errs[0]
+			})
+		})
+	}
+}
+
 func BenchmarkAccept(b *testing.B) {
 	for _, parallel := range []int{1, 64} {
 		b.Run(fmt.Sprint("parallel=", parallel), func(b *testing.B) {

@@ -232,7 +232,8 @@ func (tx *Tx) parkOpen(id parley.EndpointID, company parley.CompanyID, cursor in
 
 // extensions are the kinds of event that only companies get that have asked for
 // them, as parley.EventKind.Extension tells.
-const extensions = "'conversation/blocked', 'conversation/unblocked', 'message/update', 'message/delete', 'message/reaction'"
+const extensions = "'conversation/blocked', 'conversation/unblocked', 'message/update', 'message/delete', 'message/reaction', " +
+	"'attachment/ready', 'attachment/failed', 'group_conversation/update'"
 
 const companyColumns = `c.id, c.user_id, c.name, c.phone, c.description, e.url, c.hidden, c.paywall, c.channels_per_provider,
 	c.extended_events, c.created_at`

@@ -13,6 +13,9 @@ import (
 const convColumns = `v.id, v.company_id, v.channel_id, c.spelling, v.external, v.public_id, v.name, v.avatar_url,
 	v.is_group, v.announced, v.blocked, v.last_income_at, v.note, v.assignee, v.bitrix_block, v.created_at`
 
+// cachedColumns are what the writer remembers beside them; the contact is k.
+const cachedColumns = `, v.contact_id, COALESCE(k.username, ''), v.profiled_at`
+
 const convTables = ` FROM conversation v JOIN channel c ON c.id = v.channel_id`
 
 func scanConv(scan scanFunc, v *parley.Conversation, more ...any) error {
@@ -65,7 +68,7 @@ func (s *convs) load(keys []convKey) error {
 		missing[k.channel] = append(missing[k.channel], k.external)
 	}
 	for channel, externals := range missing {
-		text := fmt.Sprintf("SELECT "+convColumns+", v.contact_id, COALESCE(k.username, '')"+convTables+
+		text := fmt.Sprintf("SELECT "+convColumns+cachedColumns+convTables+
 			" LEFT JOIN contact k ON k.id = v.contact_id WHERE v.channel_id = %d AND v.external IN (%%s)", channel)
 		if err := lookup(s.tx.ctx, s.tx.q, text, externals, s.scan); err != nil {
 			return err
@@ -87,14 +90,16 @@ func (s *convs) loadByID(wanted []parley.ConversationID) error {
 		}
 		missing = append(missing, int64(id))
 	}
-	return lookup(s.tx.ctx, s.tx.q, "SELECT "+convColumns+", v.contact_id, COALESCE(k.username, '')"+convTables+
+	return lookup(s.tx.ctx, s.tx.q, "SELECT "+convColumns+cachedColumns+convTables+
 		" LEFT JOIN contact k ON k.id = v.contact_id WHERE v.id IN (%s)", missing, s.scan)
 }
 
 func (s *convs) scan(scan scanFunc) error {
 	v := &conv{}
-	err := scanConv(scan, &v.Conversation, &v.contact, &v.username)
-	v.flushed, v.lastKnown = v.LastIncome, v.LastIncome
+	var profiled int64
+	err := scanConv(scan, &v.Conversation, &v.contact, &v.username, &profiled)
+	v.flushed, v.lastKnown, v.profiled = v.LastIncome, v.LastIncome, moment(profiled)
+	v.AvatarURL = s.tx.db.absolute(v.AvatarURL)
 	s.put(v)
 	s.dirty[convKey{v.Channel, v.External}] = true // not changed, but worth keeping in the cache
 	return err
@@ -103,7 +108,7 @@ func (s *convs) scan(scan scanFunc) error {
 // create makes the rows of a conversation and, in a direct one, of its contact.
 func (s *convs) create(ch *parley.Channel, chat connector.Chat, who connector.Person) (*conv, error) {
 	tx := s.tx
-	v := &conv{username: who.Username}
+	v := &conv{username: who.Username, profiled: tx.now}
 	v.Conversation = parley.Conversation{
 		ID: parley.ConversationID(tx.ids.take()), Company: ch.Company, Channel: ch.ID, Spelling: ch.Spelling,
 		External: chat.ID, PublicID: publicID(chat, who), Name: displayName(chat, who), Group: chat.Group, CreatedAt: tx.now,
@@ -116,13 +121,14 @@ func (s *convs) create(ch *parley.Channel, chat connector.Chat, who connector.Pe
 		v.contact = id
 	}
 	_, err := tx.Exec(`INSERT INTO conversation (id, company_id, channel_id, contact_id, external, public_id, name, avatar_url,
-		is_group, announced, blocked, last_income_at, note, assignee, bitrix_block, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8, 0, 0, 0, '', 0, 0, $9)`,
+		is_group, announced, blocked, last_income_at, note, assignee, bitrix_block, created_at, profile_at, profiled_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8, 0, 0, 0, '', 0, 0, $9, $9, $9)`,
 		int64(v.ID), int64(v.Company), int64(v.Channel), int64(v.contact), v.External, v.PublicID, v.Name, flag(v.Group), millis(tx.now))
 	if err != nil {
 		return nil, fmt.Errorf("create conversation: %w", err)
 	}
 	s.touch(v)
+	s.tx.pending = true // its profile is to be asked for
 	return s.put(v), nil
 }
 
@@ -175,13 +181,35 @@ func (s *convs) announce(v *conv) error {
 	if n == 0 {
 		return nil // another node has done it
 	}
+	if v.Group {
+		s.event(v, parley.EventGroupNew, render.GroupConversation("new", &v.Conversation))
+		return nil
+	}
 	s.event(v, parley.EventConversationNew, render.Conversation("new", &v.Conversation))
 	return nil
 }
 
-// rename takes over new names of the person, if they are new.
+// changed tells that name or picture are new.
+func (s *convs) changed(v *conv) {
+	s.touch(v)
+	switch {
+	case !v.Announced:
+	case v.Group:
+		s.event(v, parley.EventGroupUpdate, render.GroupConversation("update", &v.Conversation))
+	default:
+		s.event(v, parley.EventConversationUpdate, render.Conversation("update", &v.Conversation))
+	}
+}
+
+// rename takes over names of the person, or of the group, if they are new.
 func (s *convs) rename(v *conv, chat connector.Chat, who connector.Person) error {
-	if chat.Group || who.ID == "" || (who.Name == "" && who.Username == "") {
+	if v.Group {
+		if chat.Name == "" {
+			return nil
+		}
+		return s.setName(v, chat.Name)
+	}
+	if who.ID == "" || (who.Name == "" && who.Username == "") {
 		return nil
 	}
 	name := displayName(chat, who)
@@ -193,6 +221,11 @@ func (s *convs) rename(v *conv, chat connector.Chat, who connector.Person) error
 	}
 	v.username = who.Username
 	s.touch(v)
+	return s.setName(v, name)
+}
+
+// setName calls the conversation something else, if it is not called so.
+func (s *convs) setName(v *conv, name string) error {
 	if name == v.Name {
 		return nil
 	}
@@ -200,9 +233,7 @@ func (s *convs) rename(v *conv, chat connector.Chat, who connector.Person) error
 		return err
 	}
 	v.Name = name
-	if v.Announced {
-		s.event(v, parley.EventConversationUpdate, render.Conversation("update", &v.Conversation))
-	}
+	s.changed(v)
 	return nil
 }
 
@@ -236,12 +267,32 @@ func (s *convs) heard(v *conv) error {
 		return nil
 	}
 	v.flushed = s.tx.now
-	_, err := s.tx.Exec("UPDATE conversation SET last_income_at = $2 WHERE id = $1", int64(v.ID), millis(s.tx.now))
+	due := int64(0)
+	if v.stale(s.tx.now) {
+		due, v.profiled = millis(s.tx.now), s.tx.now
+	}
+	_, err := s.tx.Exec("UPDATE conversation SET last_income_at = $2, profile_at = "+s.tx.db.dialect.greatest()+"(profile_at, $3) WHERE id = $1",
+		int64(v.ID), millis(s.tx.now), due)
 	return err
 }
 
 func (s *convs) event(v *conv, kind parley.EventKind, body []byte) {
 	s.tx.append(parley.Event{Company: v.Company, Stream: v.ID.Stream(), Channel: v.Channel, Kind: kind, Body: body})
+}
+
+// relocate gives a conversation a new id at the provider, unless another one has
+// it already: then both stay what they are.
+func (s *convs) relocate(v *conv, chat string) error {
+	if chat == "" || chat == v.External {
+		return nil
+	}
+	n, err := s.tx.Exec(`UPDATE conversation SET external = $2 WHERE id = $1
+		AND NOT EXISTS (SELECT 1 FROM conversation o WHERE o.channel_id = $3 AND o.external = $2)`, int64(v.ID), chat, int64(v.Channel))
+	if err != nil || n == 0 {
+		return err
+	}
+	s.move(v, chat)
+	return nil
 }
 
 // move follows a conversation to its new id at the provider.

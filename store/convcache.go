@@ -25,6 +25,7 @@ type conv struct {
 	username  string
 	flushed   time.Time // LastIncome as it is in the row
 	lastKnown time.Time // LastIncome as we know it here
+	profiled  time.Time // when the profile was last asked for
 }
 
 // A convCache holds conversations in two generations: when the young one is full

@@ -24,6 +24,7 @@ func (db *DB) conversations(ctx context.Context, where string, args ...any) ([]p
 		if income > 0 {
 			v.LastIncome = moment(income)
 		}
+		v.AvatarURL = db.absolute(v.AvatarURL)
 		list = append(list, v)
 		return err
 	})

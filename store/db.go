@@ -40,6 +40,7 @@ type DB struct {
 	now     func() time.Time
 	hooks   Hooks
 	epoch   int64
+	base    string        // of addresses of files
 	check   *checkpointer // nil on PostgreSQL
 
 	closing sync.Once

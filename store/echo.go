@@ -31,7 +31,7 @@ func (r *receiver) echo(i *receiveItem, what connector.Message) (kept bool, err 
 	if err != nil || sending == 0 {
 		return false, err
 	}
-	body, err := json.Marshal(heldEcho{i.message, what, i.event().ID, millis(i.event().At)})
+	body, err := json.Marshal(heldEcho{i.message, i.files, what, i.event().ID, millis(i.event().At)})
 	if err != nil {
 		return false, err
 	}
@@ -44,6 +44,7 @@ func (r *receiver) echo(i *receiveItem, what connector.Message) (kept bool, err 
 // A heldEcho is an own message that waits for an outcome.
 type heldEcho struct {
 	ID         parley.MessageID
+	Files      []parley.AttachmentID
 	Message    connector.Message
 	ProviderID string
 	At         int64
@@ -110,18 +111,20 @@ func (f *finisher) releaseEcho(id int64, conversation parley.ConversationID, e *
 		ProviderID: e.ProviderID, Forwarded: e.Message.Forwarded, Payload: e.Message.Payload, Location: e.Message.Location,
 		CreatedAt: f.tx.past(moment(e.At)),
 	}
+	rows := attachmentRows()
+	f.tx.attach(&rows, v, m, e.Message.Files, e.Files)
+	if err := rows.run(f.tx, nil); err != nil {
+		return err
+	}
 	f.messages.message(m, true)
-	f.event(v, m.ID, parley.EventMessageNew, render.MessageNew(&v.Conversation, m))
+	f.tx.messageNew(v, m)
 	return f.dropEcho(id)
 }
 
 // EchoOf looks for proof that an uncertain part arrived: an echo with its text
 // that nobody else claimed.
 func (db *DB) EchoOf(ctx context.Context, w *Work) (connector.Sent, bool, error) {
-	text := w.Message.Text
-	if w.Job.Part < len(w.Plan) {
-		text = w.Plan[w.Job.Part]
-	}
+	text, files := w.PartText(), len(w.PartFiles())
 	var found []heldEcho
 	err := db.read(ctx, "SELECT event FROM echo WHERE conversation_id = $1 ORDER BY id", []any{int64(w.Job.Conversation)}, func(scan scanFunc) error {
 		var body []byte
@@ -133,7 +136,9 @@ func (db *DB) EchoOf(ctx context.Context, w *Work) (connector.Sent, bool, error)
 		found = append(found, e)
 		return err
 	})
-	at := slices.IndexFunc(found, func(e heldEcho) bool { return e.Message.Text == text })
+	at := slices.IndexFunc(found, func(e heldEcho) bool {
+		return e.Message.Text == text && len(e.Message.Files) == files
+	})
 	if err != nil || at < 0 {
 		return connector.Sent{}, false, err
 	}
@@ -154,7 +159,7 @@ func (r *receiver) receipt(i *receiveItem, what connector.Receipt) error {
 	}
 	if id != 0 {
 		i.out.Message = id
-		return r.tx.raise(r.convs, id, what.Ack)
+		return r.tx.raise(r.convs, id, what.Ack, e.From)
 	}
 	_, err = r.tx.Exec(`INSERT INTO receipt (channel_id, provider_id, conversation_id, ack, created_at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (channel_id, provider_id, conversation_id) DO UPDATE SET ack = `+r.tx.db.dialect.greatest()+`(receipt.ack, excluded.ack)`,
@@ -163,7 +168,7 @@ func (r *receiver) receipt(i *receiveItem, what connector.Receipt) error {
 }
 
 // raise lifts a message's ack; a lower or equal one changes nothing.
-func (tx *Tx) raise(known *convs, id parley.MessageID, ack parley.Ack) error {
+func (tx *Tx) raise(known *convs, id parley.MessageID, ack parley.Ack, by connector.Person) error {
 	var conversation parley.ConversationID
 	err := tx.one("UPDATE message SET ack = $2 WHERE id = $1 AND ack < $2 RETURNING conversation_id", []any{int64(id), int64(ack)}, &conversation)
 	if noRow(err) {
@@ -176,7 +181,12 @@ func (tx *Tx) raise(known *convs, id parley.MessageID, ack parley.Ack) error {
 		return err
 	}
 	v := known.byID[conversation]
-	tx.append(parley.Event{Company: v.Company, Stream: v.ID.Stream(), Channel: v.Channel, Message: id, Kind: parley.EventMessageAck,
-		Body: render.MessageAck(&v.Conversation, id, ack)})
+	e := parley.Event{Company: v.Company, Stream: v.ID.Stream(), Channel: v.Channel, Message: id}
+	if v.Group {
+		e.Kind, e.Body = parley.EventGroupMessageAck, render.GroupMessageAck(&v.Conversation, id, ack, publicID(connector.Chat{}, by), tx.now)
+	} else {
+		e.Kind, e.Body = parley.EventMessageAck, render.MessageAck(&v.Conversation, id, ack)
+	}
+	tx.append(e)
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/parley-im/parley"
+	"github.com/parley-im/parley/connector"
 	"github.com/parley-im/parley/render"
 )
 
@@ -139,7 +140,7 @@ func (i *finishItem) after(tx *Tx) parley.Job {
 
 // deliver stores the messages that the provider has taken.
 func (f *finisher) deliver(items []*finishItem) error {
-	rows := table{before: "UPDATE message SET listed = 1, ack = v.column2, provider_id = v.column3, body = v.column4 FROM (", types: "iitt",
+	rows := table{before: `UPDATE message SET listed = 1, ack = v.column2, provider_id = v.column3, body = v.column4, extra = v.column5 FROM (`, types: "iittt",
 		after: ") AS v WHERE message.id = v.column1"}
 	for _, i := range items {
 		if i.in.Result != Delivered {
@@ -150,18 +151,19 @@ func (f *finisher) deliver(items []*finishItem) error {
 		if err := f.convs.announce(v); err != nil {
 			return err
 		}
-		if err := f.moved(v, i.in.Sent.Chat); err != nil {
+		if err := f.convs.relocate(v, i.in.Sent.Chat); err != nil {
 			return err
 		}
 		m := w.Message
 		m.Ack, m.ProviderID, m.Job, m.Text = max(i.in.Sent.Ack, parley.AckSent), i.in.Sent.ProviderID, w.Job.ID, w.PartText()
+		m.Files = w.PartFiles()
 		if w.Job.Part == 0 {
-			rows.add(int64(m.ID), int64(m.Ack), m.ProviderID, m.Text)
+			rows.add(int64(m.ID), int64(m.Ack), m.ProviderID, m.Text, extraOf(&m))
 		} else {
 			m.ID = parley.MessageID(f.tx.ids.take())
 			f.messages.message(&m, true)
 		}
-		f.event(v, m.ID, parley.EventMessageNew, render.MessageNew(&v.Conversation, &m))
+		f.tx.messageNew(v, &m)
 	}
 	return rows.run(f.tx, nil)
 }
@@ -169,22 +171,29 @@ func (f *finisher) deliver(items []*finishItem) error {
 // PartText returns what the part that is next or under way says.
 func (w *Work) PartText() string {
 	if w.Job.Part < len(w.Plan) {
-		return w.Plan[w.Job.Part]
+		return w.Plan[w.Job.Part].Text
 	}
 	return w.Message.Text
 }
 
-// moved follows a conversation that has a new id at its provider.
-func (f *finisher) moved(v *conv, chat string) error {
-	if chat == "" || chat == v.External {
-		return nil
+// PartFiles returns the files of the part that is next or under way.
+func (w *Work) PartFiles() []parley.Attachment {
+	if w.Job.Part >= len(w.Plan) {
+		return w.Message.Files
 	}
-	n, err := f.tx.Exec(`UPDATE conversation SET external = $2 WHERE id = $1
-		AND NOT EXISTS (SELECT 1 FROM conversation o WHERE o.channel_id = $3 AND o.external = $2)`, int64(v.ID), chat, int64(v.Channel))
-	if err != nil || n == 0 {
-		return err
+	if a := w.File(w.Plan[w.Job.Part].File); a != nil {
+		return []parley.Attachment{*a}
 	}
-	f.convs.move(v, chat)
+	return nil
+}
+
+// File returns one of the work's files, nil if it has none such.
+func (w *Work) File(id parley.AttachmentID) *parley.Attachment {
+	for n := range w.Files {
+		if w.Files[n].ID == id {
+			return &w.Files[n]
+		}
+	}
 	return nil
 }
 
@@ -271,7 +280,7 @@ func (f *finisher) applyReceipt(channel parley.ChannelID, k, at sentKey, ack par
 	if err != nil {
 		return err
 	}
-	if err := f.tx.raise(f.convs, m, ack); err != nil {
+	if err := f.tx.raise(f.convs, m, ack, connector.Person{}); err != nil {
 		return err
 	}
 	_, err = f.tx.Exec("DELETE FROM receipt WHERE channel_id = $1 AND provider_id = $2 AND conversation_id = $3", int64(channel), at.id, int64(at.conversation))

@@ -60,7 +60,51 @@ func (db *DB) works(ctx context.Context, where string, args ...any) ([]Work, err
 		list = append(list, w)
 		return err
 	})
-	return list, err
+	if err != nil {
+		return nil, err
+	}
+	return list, classify(db.fillWork(ctx, db.backend.reader(), list))
+}
+
+// fillWork finds the files of messages and plans.
+func (db *DB) fillWork(ctx context.Context, q querier, list []Work) error {
+	var ids []int64
+	for _, w := range list {
+		for _, id := range w.fileIDs() {
+			ids = append(ids, int64(id))
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	found, err := db.attachments(ctx, q, ids)
+	if err != nil {
+		return err
+	}
+	for n := range list {
+		w := &list[n]
+		for _, id := range w.fileIDs() {
+			if a := found[id]; a != nil && w.File(id) == nil {
+				w.Files = append(w.Files, *a)
+			}
+		}
+		w.Message.Files = whole(w.Message.Files, found)
+	}
+	return nil
+}
+
+// fileIDs names the files of the message, then those of its plan.
+func (w *Work) fileIDs() []parley.AttachmentID {
+	var ids []parley.AttachmentID
+	for _, a := range w.Message.Files {
+		ids = append(ids, a.ID)
+	}
+	for _, p := range w.Plan {
+		if p.File != 0 {
+			ids = append(ids, p.File)
+		}
+	}
+	return ids
 }
 
 // A ChannelRef names a channel where its whole row is not needed.
@@ -218,7 +262,10 @@ func (tx *Tx) promote(conversations []parley.ConversationID) ([]Work, error) {
 		list = append(list, w)
 		return err
 	})
-	return list, err
+	if err != nil {
+		return nil, err
+	}
+	return list, tx.db.fillWork(tx.ctx, tx.q, list)
 }
 
 // A claimItem is a claim on its way into the rows.
@@ -259,7 +306,7 @@ func (tx *Tx) claimAll(items []*claimItem) error {
 		first[i.in.Job] = true
 		plan := ""
 		if len(i.in.Plan) > 1 {
-			text, _ := json.Marshal(i.in.Plan) // texts
+			text, _ := json.Marshal(i.in.Plan) // plain data
 			plan = string(text)
 		}
 		rows.add(int64(i.in.Job), int64(i.in.Part), int64(i.in.Grant.Term), millis(i.in.Deadline), plan)

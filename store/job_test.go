@@ -99,16 +99,25 @@ func (w *world) job(id parley.JobID) parley.Job {
 	return j
 }
 
-func (w *world) claimOf(id parley.JobID, plan ...string) (*store.Work, *store.Claim) {
+func (w *world) claimOf(id parley.JobID, plan ...store.Planned) (*store.Work, *store.Claim) {
 	w.t.Helper()
 	work := w.work(id)
 	return work, &store.Claim{Job: id, Company: w.company, Grant: w.grant, Part: work.Job.Part, Plan: plan, Deadline: when.Add(time.Duration(id) * time.Hour)}
 }
 
+// texts is a plan of texts alone.
+func texts(parts ...string) []store.Planned {
+	var plan []store.Planned
+	for _, t := range parts {
+		plan = append(plan, store.Planned{Text: t})
+	}
+	return plan
+}
+
 // claim claims an open job and returns its work.
 func (w *world) claim(id parley.JobID, plan ...string) *store.Work {
 	w.t.Helper()
-	work, c := w.claimOf(id, plan...)
+	work, c := w.claimOf(id, texts(plan...)...)
 	if err := w.db.Claim(w.t.Context(), c); err != nil {
 		w.t.Fatal(err)
 	}
@@ -231,8 +240,8 @@ func TestParts(t *testing.T) {
 		if j := w.job(job.ID); j.State != parley.JobReady || j.Attempt != 0 || j.Crashes != 0 {
 			t.Errorf("between parts: %+v", j)
 		}
-		if work := w.work(job.ID); cmp.Diff(work.Plan, plan) != "" || work.PartText() != "two" {
-			t.Errorf("plan read back %q, text %q", work.Plan, work.PartText())
+		if work := w.work(job.ID); cmp.Diff(work.Plan, texts(plan...)) != "" || work.PartText() != "two" {
+			t.Errorf("plan read back %v, text %q", work.Plan, work.PartText())
 		}
 		out = w.finish(w.claim(job.ID), failed("part 2 of 3: refused"))
 		if len(out.Next) != 1 || out.Next[0].Job.ID != after.ID {

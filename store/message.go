@@ -16,26 +16,37 @@ func messageRows() table {
 
 // extra is what few messages have.
 type extra struct {
-	Forwarded bool             `json:"forwarded,omitempty"`
-	Payload   string           `json:"payload,omitempty"`
-	Location  *parley.Location `json:"location,omitempty"`
+	Forwarded bool                  `json:"forwarded,omitempty"`
+	Payload   string                `json:"payload,omitempty"`
+	Location  *parley.Location      `json:"location,omitempty"`
+	Files     []parley.AttachmentID `json:"files,omitempty"`
+}
+
+// extraOf returns the column extra of a message.
+func extraOf(m *parley.Message) string {
+	if !m.Forwarded && m.Payload == "" && m.Location == nil && len(m.Files) == 0 {
+		return ""
+	}
+	x := extra{Forwarded: m.Forwarded, Payload: m.Payload, Location: m.Location}
+	for _, a := range m.Files {
+		x.Files = append(x.Files, a.ID)
+	}
+	b, _ := json.Marshal(x) // plain data
+	return string(b)
 }
 
 // message adds a row.
 func (t *table) message(m *parley.Message, listed bool) {
-	more := ""
-	if m.Forwarded || m.Payload != "" || m.Location != nil {
-		b, _ := json.Marshal(extra{m.Forwarded, m.Payload, m.Location}) // plain data
-		more = string(b)
-	}
-	t.add(int64(m.ID), int64(m.Company), int64(m.Channel), int64(m.Conversation), int64(0), int64(m.Job), flag(m.Income), flag(listed),
-		int64(m.Ack), m.Text, m.ProviderID, int64(m.ReplyTo), more, millis(m.CreatedAt), millis(m.EditedAt), millis(m.DeletedAt))
+	t.add(int64(m.ID), int64(m.Company), int64(m.Channel), int64(m.Conversation), int64(m.Contact), int64(m.Job), flag(m.Income), flag(listed),
+		int64(m.Ack), m.Text, m.ProviderID, int64(m.ReplyTo), extraOf(m), millis(m.CreatedAt), millis(m.EditedAt), millis(m.DeletedAt))
 }
 
 // messageColumns are the columns that scanMessage reads, of a message m.
 const messageColumns = `m.id, m.company_id, m.channel_id, m.conversation_id, m.job_id, m.income, m.ack, m.body, m.provider_id,
 	m.reply_to, m.extra, m.created_at, m.edited_at, m.deleted_at`
 
+// scanMessage reads one row of messageColumns. Of files it finds only the ids; see
+// fillFiles.
 func scanMessage(scan scanFunc, m *parley.Message, more ...any) error {
 	var income, created, edited, deleted int64
 	var rest string
@@ -51,6 +62,9 @@ func scanMessage(scan scanFunc, m *parley.Message, more ...any) error {
 	var x extra
 	err = json.Unmarshal([]byte(rest), &x)
 	m.Forwarded, m.Payload, m.Location = x.Forwarded, x.Payload, x.Location
+	for _, id := range x.Files {
+		m.Files = append(m.Files, parley.Attachment{ID: id}) // see fillFiles
+	}
 	return err
 }
 
@@ -88,5 +102,12 @@ func (db *DB) Messages(ctx context.Context, conversation parley.ConversationID, 
 			list = append(list, m)
 			return err
 		})
-	return list, err
+	if err != nil {
+		return nil, err
+	}
+	every := make([]*parley.Message, len(list))
+	for n := range list {
+		every[n] = &list[n]
+	}
+	return list, classify(db.fillFiles(ctx, db.backend.reader(), every))
 }

@@ -128,7 +128,7 @@ func (m *model) claim(t *rapid.T) {
 	c := &store.Claim{Job: j.id, Company: m.company, Grant: m.grant, Part: j.part, Deadline: when}
 	if j.part == 0 {
 		for n := range rapid.IntRange(1, maxParts).Draw(t, "parts") {
-			c.Plan = append(c.Plan, fmt.Sprint(j.text, ".", n))
+			c.Plan = append(c.Plan, store.Planned{Text: fmt.Sprint(j.text, ".", n)})
 		}
 	}
 	var work *store.Work

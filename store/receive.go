@@ -41,6 +41,18 @@ type receiveItem struct {
 	conv    *conv
 	target  parley.MessageID // that an edit, delete or reply speaks of
 	message parley.MessageID // that a message will have
+	files   []parley.AttachmentID
+}
+
+// fileCount is how many ids of files the event needs.
+func (i *receiveItem) fileCount() int {
+	switch what := i.event().What.(type) {
+	case connector.Message:
+		return len(what.Files)
+	case connector.Edit:
+		return 2 * len(what.Files) // once as an edit, and once if it is of a message that we do not have
+	}
+	return 0
 }
 
 func (i *receiveItem) event() *connector.Event { return &i.in.Event }
@@ -91,13 +103,13 @@ func (db *DB) Receive(ctx context.Context, in ...*Receive) ([]Received, []error)
 // receiveAll stores a batch of events.
 func (tx *Tx) receiveAll(items []*receiveItem) error {
 	for _, i := range items {
-		i.out, i.conv, i.target, i.message = Received{}, nil, 0, 0
+		i.out, i.conv, i.target, i.message, i.files = Received{}, nil, 0, 0, nil
 	}
 	items, err := tx.unseen(items)
 	if err != nil || len(items) == 0 {
 		return err
 	}
-	r := &receiver{tx: tx, convs: tx.convs(), messages: messageRows()}
+	r := &receiver{tx: tx, convs: tx.convs(), messages: messageRows(), files: attachmentRows()}
 	if err := r.prepare(items); err != nil {
 		return err
 	}
@@ -107,8 +119,10 @@ func (tx *Tx) receiveAll(items []*receiveItem) error {
 		}
 	}
 	r.convs.keep()
-	if err := r.messages.run(tx, nil); err != nil {
-		return err
+	for _, rows := range []*table{&r.messages, &r.files} {
+		if err := rows.run(tx, nil); err != nil {
+			return err
+		}
 	}
 	for _, update := range r.updates {
 		if err := update(); err != nil {
@@ -138,8 +152,8 @@ func (tx *Tx) unseen(items []*receiveItem) ([]*receiveItem, error) {
 			continue
 		}
 		first[at] = i
-		if _, ok := e.What.(connector.Message); ok {
-			i.message = parley.MessageID(tx.ids.take())
+		if m, ok := e.What.(connector.Message); ok {
+			i.message, i.files = parley.MessageID(tx.ids.take()), tx.fileIDs(m.Files)
 		}
 		rows.add(int64(at.channel), at.key[:], int64(i.message))
 	}
@@ -174,6 +188,7 @@ type receiver struct {
 	convs    *convs
 	targets  map[targetKey]parley.MessageID
 	messages table
+	files    table
 	updates  []func() error // after the messages are in
 }
 
@@ -259,15 +274,9 @@ func (tx *Tx) sentMessage(channel parley.ChannelID, conversation parley.Conversa
 	return parley.MessageID(m), err
 }
 
-var errGroups = parley.Errorf(parley.KindUnsupported, "messages of groups are not carried yet")
-
 // take stores one event.
 func (r *receiver) take(i *receiveItem) error {
 	e := i.event()
-	if e.Chat.Group {
-		i.err = errGroups
-		return nil
-	}
 	i.conv = r.convs.known[convKey{i.in.Channel.ID, e.Chat.ID}]
 	if i.conv != nil {
 		i.out.Conversation = i.conv.ID
@@ -287,6 +296,8 @@ func (r *receiver) take(i *receiveItem) error {
 		return r.blocked(i, false)
 	case connector.Renamed:
 		return r.renamed(i)
+	case connector.Moved:
+		return r.moved(i, what)
 	}
 	i.err = parley.Errorf(parley.KindUnsupported, "cannot store an event of kind "+e.What.Kind())
 	return nil
@@ -337,11 +348,16 @@ func (r *receiver) message(i *receiveItem, what connector.Message) error {
 	if err != nil {
 		return err
 	}
+	author, err := r.author(i, what.Own)
+	if err != nil {
+		return err
+	}
 	m := &parley.Message{
 		ID: i.message, Company: i.conv.Company, Channel: i.conv.Channel, Conversation: i.conv.ID, Income: !what.Own,
 		Text: what.Text, Ack: parley.AckSent, ProviderID: i.event().ID, ReplyTo: reply, Forwarded: what.Forwarded,
-		Payload: what.Payload, Location: what.Location, CreatedAt: r.tx.past(i.event().At),
+		Payload: what.Payload, Location: what.Location, CreatedAt: r.tx.past(i.event().At), Contact: author.id, Author: author.public,
 	}
+	r.tx.attach(&r.files, i.conv, m, what.Files, i.files)
 	r.add(i.conv, m)
 	i.out.Message = m.ID
 	return nil
@@ -350,8 +366,18 @@ func (r *receiver) message(i *receiveItem, what connector.Message) error {
 // add writes the row of a message that is listed at once, and its event.
 func (r *receiver) add(v *conv, m *parley.Message) {
 	r.messages.message(m, true)
-	r.tx.append(parley.Event{Company: v.Company, Stream: v.ID.Stream(), Channel: v.Channel, Message: m.ID,
-		Kind: parley.EventMessageNew, Body: render.MessageNew(&v.Conversation, m)})
+	r.tx.messageNew(v, m)
+}
+
+// messageNew tells of a message that was received, or delivered.
+func (tx *Tx) messageNew(v *conv, m *parley.Message) {
+	e := parley.Event{Company: v.Company, Stream: v.ID.Stream(), Channel: v.Channel, Message: m.ID}
+	if v.Group {
+		e.Kind, e.Body = parley.EventGroupMessageNew, render.GroupMessageNew(&v.Conversation, m)
+	} else {
+		e.Kind, e.Body = parley.EventMessageNew, render.MessageNew(&v.Conversation, m)
+	}
+	tx.append(e)
 }
 
 // past returns the provider's time, which never lies in the future.
@@ -360,78 +386,4 @@ func (tx *Tx) past(t time.Time) time.Time {
 		return tx.now
 	}
 	return t.UTC()
-}
-
-// edit replaces the text of a message. One that we do not have is stored as it
-// is now, so that nothing said is lost.
-func (r *receiver) edit(i *receiveItem, what connector.Edit) error {
-	id, err := r.targetOf(i, i.event().ID)
-	if err != nil {
-		return err
-	}
-	if id == 0 {
-		return r.editOfUnknown(i, what)
-	}
-	i.out.Message = id
-	at := r.tx.past(i.event().At)
-	v := i.conv
-	r.updates = append(r.updates, func() error {
-		n, err := r.tx.Exec("UPDATE message SET body = $2, edited_at = $3 WHERE id = $1 AND edited_at <= $3", int64(id), what.Text, millis(at))
-		if err != nil || n == 0 || v == nil {
-			return err // a newer edit is in already
-		}
-		r.changed(v, parley.EventMessageUpdate, "update", &parley.Message{ID: id, Text: what.Text, EditedAt: at})
-		return nil
-	})
-	return nil
-}
-
-func (r *receiver) editOfUnknown(i *receiveItem, what connector.Edit) error {
-	key := i.messageKey(i.event().ID)
-	i.message = parley.MessageID(r.tx.ids.take())
-	_, err := r.tx.Exec("INSERT INTO seen (channel_id, key, message_id) VALUES ($1, $2, $3) ON CONFLICT (channel_id, key) DO UPDATE SET message_id = $3",
-		int64(i.in.Channel.ID), key[:], int64(i.message))
-	if err != nil {
-		return err
-	}
-	r.targets[targetKey{i.in.Channel.ID, key}] = i.message
-	return r.message(i, connector.Message{Text: what.Text})
-}
-
-func (r *receiver) delete(i *receiveItem) error {
-	id, err := r.targetOf(i, i.event().ID)
-	if err != nil || id == 0 || i.conv == nil {
-		return err
-	}
-	i.out.Message = id
-	at := r.tx.past(i.event().At)
-	v := i.conv
-	r.updates = append(r.updates, func() error {
-		n, err := r.tx.Exec("UPDATE message SET deleted_at = $2 WHERE id = $1 AND deleted_at = 0", int64(id), millis(at))
-		if err != nil || n == 0 {
-			return err
-		}
-		r.changed(v, parley.EventMessageDelete, "delete", &parley.Message{ID: id, DeletedAt: at})
-		return nil
-	})
-	return nil
-}
-
-func (r *receiver) changed(v *conv, kind parley.EventKind, word string, m *parley.Message) {
-	r.tx.append(parley.Event{Company: v.Company, Stream: v.ID.Stream(), Channel: v.Channel, Message: m.ID,
-		Kind: kind, Body: render.MessageChanged(word, &v.Conversation, m)})
-}
-
-func (r *receiver) blocked(i *receiveItem, blocked bool) error {
-	if i.conv == nil {
-		return nil // nobody we know
-	}
-	return r.convs.block(i.conv, blocked)
-}
-
-func (r *receiver) renamed(i *receiveItem) error {
-	if i.conv == nil {
-		return nil
-	}
-	return r.convs.rename(i.conv, i.event().Chat, i.event().From)
 }

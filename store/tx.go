@@ -25,6 +25,7 @@ type Tx struct {
 	ready     []Work
 	channels  []parley.ChannelID
 	endpoints []endpointRef
+	pending   bool     // files to be fetched were added
 	committed []func() // run once the commit is certain, on the writer's goroutine
 	fenced    map[parley.Grant]bool
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/parley-im/parley"
@@ -28,7 +29,8 @@ type Accept struct {
 	Conversation parley.ConversationID // 0 with First
 	First        *First
 	Text         string
-	Idempotency  *Idempotency // nil without a key
+	Files        []parley.Attachment // uploads of the company
+	Idempotency  *Idempotency        // nil without a key
 }
 
 // A First is a stranger who is written to before they ever wrote.
@@ -67,7 +69,23 @@ type Work struct {
 	Message parley.Message
 	Chat    string // the provider's id of the conversation
 	Group   bool
-	Plan    []string // texts of the parts, once it is known that there are several
+	Plan    []Planned           // the parts, once it is known that there are several
+	Files   []parley.Attachment // of the message, and of its plan
+}
+
+// A Planned is a part of a message that is sent as several.
+type Planned struct {
+	Text string              `json:"text,omitempty"`
+	File parley.AttachmentID `json:"file,omitempty"` // 0 is none
+}
+
+// UnmarshalJSON also reads a bare text, as plans without files were once written.
+func (p *Planned) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '"' {
+		return json.Unmarshal(data, &p.Text)
+	}
+	type plain Planned
+	return json.Unmarshal(data, (*plain)(p))
 }
 
 // A Claim is the intent to send one part. It must be committed before the
@@ -77,7 +95,7 @@ type Claim struct {
 	Company  parley.CompanyID
 	Grant    parley.Grant
 	Part     int
-	Plan     []string  // texts of the parts if there are several, else nil
+	Plan     []Planned // the parts if there are several, else nil
 	Deadline time.Time // until then a request may be under way
 }
 
@@ -172,6 +190,8 @@ type Hooks struct {
 	Channel func(id parley.ChannelID)
 	// Endpoint says that an endpoint was created or changed in any way but by Deliver.
 	Endpoint func(company parley.CompanyID, id parley.EndpointID)
+	// Files says that files are to be fetched, or profiles to be asked for.
+	Files func()
 	// Batch is told of every batch that was committed: how many items it had, how
 	// long all of it took, and how long of that the commit itself.
 	Batch func(items int, took, commit time.Duration)

@@ -90,7 +90,11 @@ func (b *batch) size() int {
 
 // ids returns how many ids the batch may need at most.
 func (b *batch) ids() int {
-	return 4*len(b.finishes) + 4*len(b.receives) + 4*len(b.accepts) + 16*len(b.rare)
+	files := 0
+	for _, i := range b.receives {
+		files += i.fileCount()
+	}
+	return files + 4*len(b.finishes) + 4*len(b.receives) + 4*len(b.accepts) + 16*len(b.rare)
 }
 
 // singles returns a batch for each item, in the same order.
@@ -413,6 +417,9 @@ func (tx *Tx) announce() {
 	}
 	if len(tx.ready) > 0 && h.Ready != nil {
 		h.Ready(tx.ready)
+	}
+	if tx.pending && h.Files != nil {
+		h.Files()
 	}
 	if h.Channel != nil {
 		for _, id := range tx.channels {
