@@ -76,23 +76,23 @@ func (a *attempt) deliver() outcome {
 
 func (a *attempt) outcome() outcome { return outcome{item: a.item, probe: a.probe} }
 
-// plan returns the part whose turn it is, and the texts of all if there are
+// plan returns the part whose turn it is, and the plan of all if there are
 // several. A plan that was stored is kept, whatever the client would make of the
 // message today.
-func (a *attempt) plan() (connector.Part, []string, error) {
+func (a *attempt) plan() (connector.Part, []store.Planned, error) {
 	w := a.item.work
 	if a.line.err != nil {
 		return connector.Part{}, nil, a.line.err
 	}
 	parts, err := a.split()
-	texts := w.Plan
-	if len(texts) == 0 {
+	planned := w.Plan
+	if len(planned) == 0 {
 		if err != nil {
 			return connector.Part{}, nil, err
 		}
-		texts = textsOf(parts)
+		planned = plannedOf(parts)
 	}
-	i, n := w.Job.Part, len(texts)
+	i, n := w.Job.Part, len(planned)
 	if i >= n {
 		return connector.Part{}, nil, fmt.Errorf("part %d of a plan of %d", i, n)
 	}
@@ -100,12 +100,15 @@ func (a *attempt) plan() (connector.Part, []string, error) {
 	if len(parts) == n {
 		part = parts[i]
 	}
-	part.Message, part.Chat, part.Index, part.Count, part.Text, part.Key = &w.Message, w.Chat, i, n, texts[i], partKey(w)
+	part.Message, part.Chat, part.Index, part.Count, part.Text, part.Key = &w.Message, w.Chat, i, n, planned[i].Text, partKey(w)
+	if part.File, err = fileOf(w, planned[i].File); err != nil {
+		return connector.Part{}, nil, err
+	}
 	a.parts = n
 	if n == 1 {
-		texts = nil
+		planned = nil
 	}
-	return part, texts, nil
+	return part, planned, nil
 }
 
 func (a *attempt) split() (parts []connector.Part, err error) {
@@ -119,12 +122,28 @@ func (a *attempt) split() (parts []connector.Part, err error) {
 	return parts, err
 }
 
-func textsOf(parts []connector.Part) []string {
-	texts := make([]string, len(parts))
+func plannedOf(parts []connector.Part) []store.Planned {
+	planned := make([]store.Planned, len(parts))
 	for i := range parts {
-		texts[i] = parts[i].Text
+		planned[i].Text = parts[i].Text
+		if parts[i].File != nil {
+			planned[i].File = parts[i].File.ID
+		}
 	}
-	return texts
+	return planned
+}
+
+var errFileGone = parley.Errorf(parley.KindRejected, "a file of the message is not there any more")
+
+// fileOf returns the file of a planned part, nil if it has none.
+func fileOf(w *store.Work, id parley.AttachmentID) (*parley.Attachment, error) {
+	if id == 0 {
+		return nil, nil
+	}
+	if a := w.File(id); a != nil {
+		return a, nil
+	}
+	return nil, errFileGone
 }
 
 // partKey is stable over the attempts at a part, and different for every part.
@@ -150,7 +169,7 @@ func (a *attempt) unplanned(err error) outcome {
 const reasonInternal = "internal error"
 
 // claim records that the part is about to leave. Without a commit nothing may.
-func (a *attempt) claim(plan []string) (deadline time.Time, err error) {
+func (a *attempt) claim(plan []store.Planned) (deadline time.Time, err error) {
 	w := a.item.work
 	deadline = a.o.cfg.Now().Add(a.o.cfg.SendTimeout + claimMargin)
 	c := &store.Claim{Job: w.Job.ID, Company: w.Job.Company, Grant: a.grant, Part: w.Job.Part, Plan: plan, Deadline: deadline}

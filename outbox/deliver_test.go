@@ -151,7 +151,7 @@ func TestStoredPlanWins(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.start()
 		id := w.accept(1, "one two", func(work *store.Work) {
-			work.Plan, work.Job.Part = []string{"one", "two"}, 1
+			work.Plan, work.Job.Part = []store.Planned{{Text: "one"}, {Text: "two"}}, 1
 		})
 		synctest.Wait()
 		if got := w.prov.of(id); len(got) != 1 || got[0].text != "two" || got[0].part != 1 {

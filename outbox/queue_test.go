@@ -142,7 +142,7 @@ func TestGrantChanges(t *testing.T) {
 		w.mem.mu.Lock()
 		w.mem.term = 3
 		work := w.mem.jobs[id]
-		work.Plan, work.Job.Part = []string{"one", "two"}, 1
+		work.Plan, work.Job.Part = []store.Planned{{Text: "one"}, {Text: "two"}}, 1
 		w.mem.mu.Unlock()
 		w.prov.set(func() { w.prov.err = nil })
 		w.box.Changed(testChannel)
