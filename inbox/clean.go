@@ -19,7 +19,8 @@ const (
 )
 
 // clean makes an event fit to be stored. A doubt is why its raw bytes belong into
-// quarantine, or empty; take says whether the event itself is to be stored.
+// quarantine, or empty; take says whether the event itself is to be stored. What
+// is neither is of no interest.
 func clean(e *connector.Event, now time.Time) (doubt string, take bool) {
 	if e.At.IsZero() || e.At.After(now) {
 		e.At = now
@@ -51,14 +52,20 @@ func content(e *connector.Event) (doubt string, take bool) {
 			what.Reason = "not understood"
 		}
 		return what.Reason, false
+	case connector.Ignored:
+		return "", false
 	case connector.Message:
 		return message(e, what)
 	case connector.Edit:
-		changed, cut := tidy(&what.Text, maxText)
-		if changed {
-			e.What = what
-		}
+		_, cut := tidy(&what.Text, maxText)
+		what.Location, _ = place(what.Location)
+		what.Files, _ = files(what.Files)
+		e.What = what
 		return about(e, cutNote(cut))
+	case connector.Moved:
+		tidy(&what.To, maxID)
+		e.What = what
+		return about(e, "")
 	case connector.Delete:
 		return about(e, "")
 	}
@@ -97,29 +104,30 @@ func message(e *connector.Event, m connector.Message) (doubt string, take bool) 
 			m.Text, changed = "["+doubt+"]", true
 		}
 	}
-	if place(&m) || changed {
+	where, moved := place(m.Location)
+	carried, renamed := files(m.Files)
+	if changed || moved || renamed {
+		m.Location, m.Files = where, carried
 		e.What = m
 	}
 	return about(e, doubt)
 }
 
-// place cleans the location. The connector's own stays as it is.
-func place(m *connector.Message) (changed bool) {
-	if m.Location == nil {
-		return false
+// place cleans a location. The connector's own stays as it is.
+func place(where *parley.Location) (clean *parley.Location, changed bool) {
+	if where == nil {
+		return nil, false
 	}
-	l := *m.Location
+	l := *where
 	if !finite(l.Latitude) || !finite(l.Longitude) {
-		m.Location = nil // JSON has no such numbers
-		return true
+		return nil, true // JSON has no such numbers
 	}
 	named, _ := tidy(&l.Name, maxName)
 	addressed, _ := tidy(&l.Address, maxName)
 	if !named && !addressed {
-		return false
+		return where, false
 	}
-	m.Location = &parley.Location{Latitude: l.Latitude, Longitude: l.Longitude, Name: l.Name, Address: l.Address}
-	return true
+	return &l, true
 }
 
 func finite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }

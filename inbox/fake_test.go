@@ -180,6 +180,13 @@ func (c *fakeClients) ByCallback(_ context.Context, provider, path string) (*par
 	return c.ch, c.client, c.spec, nil
 }
 
+func (c *fakeClients) Client(_ context.Context, id parley.ChannelID) (*parley.Channel, connector.Client, connector.Spec, error) {
+	if id != c.ch.ID {
+		return nil, nil, connector.Spec{}, parley.Errorf(parley.KindNotFound, "no such channel")
+	}
+	return c.ch, c.client, c.spec, c.err
+}
+
 // A rig is an inbox with all around it faked.
 type rig struct {
 	*Inbox

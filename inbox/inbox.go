@@ -31,6 +31,7 @@ type rows interface {
 // to. KindNotFound: there is none.
 type clients interface {
 	ByCallback(ctx context.Context, provider, path string) (*parley.Channel, connector.Client, connector.Spec, error)
+	Client(ctx context.Context, id parley.ChannelID) (*parley.Channel, connector.Client, connector.Spec, error)
 }
 
 // An Observer is told what happens, to measure it. Its methods must not block.
@@ -39,7 +40,7 @@ type Observer interface {
 	// address belongs to a channel.
 	Callback(provider string, status int, took time.Duration)
 	// Received is told how many events of a delivery, more than 0, came to a result:
-	// stored, duplicate, quarantined or dropped.
+	// stored, duplicate, ignored, quarantined or dropped.
 	Received(provider, result string, events int)
 }
 
@@ -96,6 +97,7 @@ type Counts struct {
 	Events      int64 // stored, without duplicates
 	Duplicates  int64
 	Quarantined int64
+	Ignored     int64 // understood, and of no interest
 	Dropped     int64 // not understood, and beyond what quarantine takes
 	Refused     int64 // callbacks answered 503
 }
@@ -107,7 +109,9 @@ type Inbox struct {
 	garbage  *flood // what connectors did not understand
 	failures *flood // what we failed to store
 
-	events, duplicates, quarantined, dropped, refused atomic.Int64
+	confirms confirms
+
+	events, duplicates, ignored, quarantined, dropped, refused atomic.Int64
 }
 
 // New returns an Inbox. It starts nothing.
@@ -118,6 +122,7 @@ func New(cfg Config) *Inbox {
 		gate:     gate{items: cfg.MaxItems, bytes: cfg.MaxBytes, channels: make(map[parley.ChannelID]load)},
 		garbage:  newFlood(cfg.QuarantineRows, cfg.QuarantineBytes),
 		failures: newFlood(cfg.QuarantineRows, cfg.QuarantineBytes),
+		confirms: newConfirms(),
 	}
 }
 
@@ -126,6 +131,7 @@ func (in *Inbox) Counts() Counts {
 	return Counts{
 		Events:      in.events.Load(),
 		Duplicates:  in.duplicates.Load(),
+		Ignored:     in.ignored.Load(),
 		Quarantined: in.quarantined.Load(),
 		Dropped:     in.dropped.Load(),
 		Refused:     in.refused.Load(),
@@ -173,7 +179,7 @@ func (in *Inbox) count(provider string, t tally) {
 		result string
 		n      int
 	}{
-		{&in.events, "stored", t.stored}, {&in.duplicates, "duplicate", t.duplicates},
+		{&in.events, "stored", t.stored}, {&in.duplicates, "duplicate", t.duplicates}, {&in.ignored, "ignored", t.ignored},
 		{&in.quarantined, "quarantined", t.quarantined}, {&in.dropped, "dropped", t.dropped},
 	} {
 		if c.n > 0 {

@@ -33,6 +33,7 @@ type tally struct {
 	events      int // in the delivery
 	stored      int
 	duplicates  int
+	ignored     int
 	quarantined int
 	dropped     int
 }
@@ -42,6 +43,7 @@ func (t tally) odd() bool { return t.quarantined > 0 || t.dropped > 0 }
 
 func (t tally) attr() slog.Attr {
 	return slog.GroupAttrs("", slog.Int("events", t.events), slog.Int("duplicates", t.duplicates),
+		slog.Int("ignored", t.ignored),
 		slog.Int("quarantined", t.quarantined), slog.Int("dropped", t.dropped))
 }
 
@@ -62,7 +64,7 @@ func (in *Inbox) keep(ctx context.Context, d delivery) (tally, error) {
 	if d.ch.Account == "" {
 		return t, errNoAccount
 	}
-	items, suspects := in.sort(&d)
+	items, suspects := in.sort(&d, &t)
 	failed, err := in.receive(ctx, &d, items, &t)
 	if err != nil {
 		return t, err
@@ -72,12 +74,13 @@ func (in *Inbox) keep(ctx context.Context, d delivery) (tally, error) {
 			return t, err
 		}
 	}
+	in.confirm(&d)
 	return t, nil
 }
 
 // sort cleans the events and tells those to be stored from those to be
 // quarantined; some are both.
-func (in *Inbox) sort(d *delivery) (items []*store.Receive, suspects []suspect) {
+func (in *Inbox) sort(d *delivery, t *tally) (items []*store.Receive, suspects []suspect) {
 	now := in.cfg.Now()
 	all := make([]store.Receive, 0, len(d.events))
 	items = make([]*store.Receive, 0, len(d.events))
@@ -87,6 +90,9 @@ func (in *Inbox) sort(d *delivery) (items []*store.Receive, suspects []suspect) 
 		doubt, take := clean(e, now)
 		if doubt != "" {
 			suspects = append(suspects, suspect{raw: d.raw(e), reason: doubt})
+		}
+		if !take && doubt == "" {
+			t.ignored++
 		}
 		if take {
 			items = append(items, &all[i])

@@ -317,7 +317,7 @@ func TestCallbackLog(t *testing.T) {
 	r := newRig(nil)
 	r.post("m1 m1 garbage")
 	line := r.log.String()
-	for _, want := range []string{"level=INFO msg=callback status=200 took_ms=", " events=3 duplicates=1 quarantined=1 dropped=0 provider=demo channel_id=5"} {
+	for _, want := range []string{"level=INFO msg=callback status=200 took_ms=", " events=3 duplicates=1 ignored=0 quarantined=1 dropped=0 provider=demo channel_id=5"} {
 		if !strings.Contains(line, want) {
 			t.Errorf("log is %q, want %q in it", line, want)
 		}
