@@ -27,7 +27,8 @@ const (
 // An AttachmentState says where the bytes of a file are.
 type AttachmentState string
 
-// The closed set of states. Pending moves on, once; the others are final.
+// The closed set of states. Pending moves on, once; ready ends as failed when the
+// bytes have been kept long enough.
 const (
 	// AttachmentPending: the bytes are still at the provider. The fetcher moves it
 	// on when it has them, or when they cannot be had.
@@ -38,8 +39,12 @@ const (
 
 // CanBecome reports whether an attachment may move from one state to another.
 func (s AttachmentState) CanBecome(next AttachmentState) bool {
-	return s == AttachmentPending && (next == AttachmentReady || next == AttachmentFailed)
+	return s == AttachmentPending && (next == AttachmentReady || next == AttachmentFailed) ||
+		s == AttachmentReady && next == AttachmentFailed
 }
+
+// ReasonFileDeleted is why a file has failed whose bytes we had.
+const ReasonFileDeleted = "deleted: it was kept long enough"
 
 // An Attachment is a file on a message, one uploaded to be sent, or the picture
 // of a contact. Its bytes are a blob.

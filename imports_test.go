@@ -21,17 +21,18 @@ const module = "github.com/parley-im/parley"
 // new one has to take its place first.
 var layers = map[string][]string{
 	"connector": {},
-	"params":    {}, "seal": {}, "fetch": {}, "simulator": {}, "jsonout": {},
-	"render":  {"jsonout"},
-	"store":   {"connector", "render", "seal"},
-	"metrics": {"store"},
-	"inbox":   belowServices,
-	"outbox":  belowServices,
-	"webhook": belowServices,
-	"session": belowServices,
-	"lease":   belowServices,
-	"janitor": belowServices,
-	"api":     append([]string{"params", "jsonout"}, belowServices...),
+	"params":    {}, "blob": {}, "seal": {}, "fetch": {}, "simulator": {}, "jsonout": {},
+	"render":     {"jsonout"},
+	"store":      {"connector", "render", "seal"},
+	"metrics":    {"store"},
+	"inbox":      belowServices,
+	"outbox":     belowServices,
+	"webhook":    belowServices,
+	"session":    belowServices,
+	"lease":      belowServices,
+	"janitor":    belowServices,
+	"attachment": append([]string{"blob"}, belowServices...),
+	"api":        append([]string{"params", "jsonout", "attachment"}, belowServices...),
 }
 
 var belowServices = []string{"store", "connector", "render", "seal", "fetch"}
