@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -28,13 +30,19 @@ func messageScenes() []scene {
 			on(postMessages, "message=hello", "ok"), on(postMessages, "text=hello", "ok"), on(postMessages, `{"message":5}`, "ok"), on(postMessages, `{"message":{}}`, "400 message"),
 			on(postMessages, "message="+strings.Repeat("Ж", parley.MaxText), "ok"), on(postMessages, "message="+strings.Repeat("Ж", parley.MaxText+1), "400 message 32768"),
 		}},
-		{number: "118", tries: []try{
-			on(postMessages, `{"message":"x","attachments_ids":[]}`, "ok"), on(postMessages, `message=x&attachments_ids=`, "ok"), on(postMessages, `{"message":"x","attachments_ids":null}`, "ok"),
-		}},
+		{number: "118", play: sendFiles},
 		{number: "119", tries: []try{
 			on(postMessages, "attachments_ids[]=1", "400 attachments_ids"), on(postMessages, "message=x&attachments_ids[0]=1", "400 attachments_ids"),
 			on(postMessages, `{"message":"x","attachment_ids":[1]}`, "400 attachments_ids"), on(postMessages, "message=x&attachments_ids=x", "400 attachments_ids"),
 			on(postMessages, "message=x&attachments_ids[]=0", "400 attachments_ids"), on(postMessages, "message=x", "ok"),
+		}},
+		{number: "120", play: func(t *testing.T, n *tenant) {
+			n.photos(t)
+			two := "message=x&attachments_ids[]={F1}&attachments_ids[]={F2}"
+			n.post(t, messagesPath, two).expect(t, "400 attachments_ids")
+			n.ids["CV"] = int64(n.hear(t, n.whole(t, "VK"), "5", "1", "Hello"))
+			n.post(t, messagesPath, two).expect(t, "ok")
+			n.post(t, messagesPath, "attachments_ids[]={F1}&attachments_ids[]={F1}").expect(t, "400 attachments_ids twice")
 		}},
 		{number: "121", tries: []try{
 			on(postMessages, `{"message":"x","interactive":{"type":"button","buttons":["fine"]}}`, "400 interactive"),
@@ -46,12 +54,98 @@ func messageScenes() []scene {
 		}},
 		{number: "124", play: sortedMessages},
 		{number: "125", play: func(t *testing.T, n *tenant) {
-			n.hear(t, n.whole(t, "WA"), "79250000001", "2", "")
+			n.hearFile(t, "2", "")
 			if got := n.get(t, messagesPath).rows(t, "messages", "message"); !cmp.Equal(got, []any{"Hello", ""}) {
 				t.Errorf("got %q", got)
 			}
 		}},
+		{number: "126", play: func(t *testing.T, n *tenant) {
+			n.upload(t, part{"file", "large.bin", "", strings.Repeat("0123456789abcdef", 3<<15)}).expect(t, "ok").id(t)
+		}},
+		{number: "127", play: fileURLs},
+		{number: "128", play: refusedFiles},
 		{number: "129", play: shownJob},
+	}
+}
+
+// sendFiles names a file in every way.
+func sendFiles(t *testing.T, n *tenant) {
+	n.photos(t)
+	for _, body := range []string{
+		"message=x&attachments_ids[]={F1}", "attachments_ids[0]={F1}", `{"attachments_ids":[{F1}]}`, "message=&attachments_ids={F1}",
+		`{"message":null,"attachments_ids":["{F1}"]}`, `{"attachment_ids":{F1}}`, "attachment_ids[]={F1}&text=%20",
+	} {
+		n.post(t, messagesPath, body).expect(t, "ok")
+	}
+	n.post(t, messagesPath, `{"message":"x","attachments_ids":[]}`).expect(t, "ok")
+	n.post(t, messagesPath, "message=x&attachments_ids=").expect(t, "ok")
+	n.post(t, messagesPath, `{"message":"x","attachments_ids":null}`).expect(t, "ok")
+	with := 0
+	for _, w := range n.open(t, "WA") {
+		with += len(w.Message.Files)
+	}
+	if with != 7 {
+		t.Errorf("%d messages have their file, want 7", with)
+	}
+}
+
+// fileServer answers with what its paths are called.
+func fileServer(t *testing.T) string {
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/a.png":
+			fmt.Fprint(w, "PNG")
+		case "/large":
+			fmt.Fprint(w, strings.Repeat("x", 2<<10))
+		case "/empty":
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	t.Cleanup(web.Close)
+	return web.URL
+}
+
+func fileURLs(t *testing.T, n *tenant) {
+	at := fileServer(t) + "/a.png"
+	n.post(t, uploadPath, "file_url="+at).expect(t, "ok").id(t)
+	n.post(t, uploadPath, fmt.Sprintf(`{"file_url":%q,"push_to_talk":true}`, at)).expect(t, "ok").id(t)
+	n.post(t, uploadPath+"?file_url="+at+"&push_to_talk=1", "").expect(t, "ok").id(t)
+	n.upload(t, part{field: "file_url", content: at}).expect(t, "ok").id(t)
+	n.do(t, request{line: postUpload, body: fmt.Sprintf(`{"private_api_token":"{T}","file_url":%q}`, at), header: noToken}).expect(t, "ok")
+	voices := []bool{}
+	for _, k := range n.kept() {
+		if voices = append(voices, k.voice); k.url != at || k.Company != n.company || int64(k.Channel) != n.ids["WA"] {
+			t.Errorf("got %+v", k)
+		}
+	}
+	if diff := cmp.Diff([]bool{false, true, true, false, false}, voices); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func refusedFiles(t *testing.T, n *tenant) {
+	at := fileServer(t)
+	for body, want := range map[string]string{
+		"":                                 "400 file file_url required",
+		"file_url=":                        "400 file file_url required",
+		`{"file_url":null}`:                "400 file file_url required",
+		"file=bytes":                       "400 file name",
+		"file_url=ftp://example.org/a":     "400 file_url",
+		"file_url=abc":                     "400 file_url",
+		`{"file_url":["http://x/"]}`:       "400 file_url",
+		"file=x&file_url=" + at + "/a.png": "400 file",
+		"file_url=" + at + "/missing":      "400 file_url 404",
+		"file_url=" + at + "/empty":        "400 file empty",
+		"file_url=" + at + "/a.png&push_to_talk=maybe": "400 push_to_talk",
+	} {
+		t.Log(body)
+		n.post(t, uploadPath, body).expect(t, want)
+	}
+	n.upload(t, part{"file", "a", "", "x"}, part{field: "file_url", content: at + "/a.png"}).expect(t, "400 file_url given")
+	n.upload(t, part{"file", "a", "", ""}).expect(t, "400 file empty")
+	if kept := n.kept(); len(kept) != 0 {
+		t.Errorf("stored %+v", kept)
 	}
 }
 

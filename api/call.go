@@ -127,10 +127,10 @@ type userStore interface {
 var errNoToken = parley.Errorf(parley.KindUnauthorized, "No token provided")
 
 // authenticate finds the user. The body is read only if the token can be nowhere
-// else.
+// else, and never if it is a file: uploads have their token outside.
 func (s *Server) authenticate(c *call) error {
 	token := params.Token(c.r, nil)
-	if token == "" {
+	if token == "" && !c.uploads() {
 		if set, err := c.parameters(); err == nil {
 			token = params.Token(c.r, set)
 		}

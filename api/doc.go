@@ -30,6 +30,12 @@
 // token is good for nothing but its own list. A token that is not good means the
 // first page.
 //
+// # Files
+//
+// An upload is streamed: its bytes go to whoever keeps files while they come in,
+// and are kept only if the request turns out to be whole and in order, what comes
+// after the file included. A message names uploads by their ids.
+//
 // # Idempotency
 //
 // With an Idempotency-Key the answer to a send is stored in the transaction of

@@ -38,6 +38,7 @@ type gateway struct {
 	server *Server
 	url    string
 	log    *journal
+	files  *files
 	owner  sync.Once
 	owned  storetest.Grants
 }
@@ -73,8 +74,8 @@ func wideLog(j *journal) *slog.Logger {
 
 func newGateway(tb testing.TB, db *store.DB, change ...func(*Config)) *gateway {
 	tb.Helper()
-	g := &gateway{db: db, log: &journal{}}
-	c := Config{Store: db, Providers: testProviders(), TestWebhook: postTest, PageKey: []byte("a key of the tests"), Log: wideLog(g.log)}
+	g := &gateway{db: db, log: &journal{}, files: newFiles(db)}
+	c := Config{Store: db, Providers: testProviders(), TestWebhook: postTest, PageKey: []byte("a key of the tests"), Log: wideLog(g.log), Files: g.files}
 	for _, f := range change {
 		f(&c)
 	}

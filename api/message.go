@@ -7,6 +7,7 @@ import (
 	"github.com/parley-im/parley"
 	"github.com/parley-im/parley/jsonout"
 	"github.com/parley-im/parley/params"
+	"github.com/parley-im/parley/render"
 	"github.com/parley-im/parley/store"
 )
 
@@ -36,12 +37,12 @@ func (s *Server) postMessage(c *call) error {
 	case saved != nil:
 		return c.replay(key, saved)
 	}
-	text, ch, err := s.sendable(c)
+	in, err := s.sendable(c)
 	if err != nil {
 		return err
 	}
-	render := func(j parley.Job) []byte { return jobBody(&j, c.conv.Spelling, true) }
-	in := &store.Accept{Company: c.company.ID, Channel: ch, Conversation: c.conv.ID, Text: text, Idempotency: key.keeping(render)}
+	answer := func(j parley.Job) []byte { return jobBody(&j, c.conv.Spelling, true) }
+	in.Idempotency = key.keeping(answer)
 	out, err := s.store.Accept(c.ctx, in)
 	if err != nil {
 		return err
@@ -49,46 +50,47 @@ func (s *Server) postMessage(c *call) error {
 	if out.Saved != nil {
 		return c.replay(key, out.Saved)
 	}
-	c.send(http.StatusOK, render(out.Job))
+	c.send(http.StatusOK, answer(out.Job))
 	return nil
 }
 
 var errChannelGone = parley.Errorf(parley.KindConflict, "the conversation's channel was deleted")
 
-// sendable binds the message, and finds the channel that carries it.
-func (s *Server) sendable(c *call) (string, *parley.Channel, error) {
+// sendable binds the message, and finds the channel and the files for it.
+func (s *Server) sendable(c *call) (*store.Accept, error) {
 	b, err := c.bind()
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	ch, err := s.store.Channel(c.ctx, c.conv.Channel)
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	text := bindMessage(b, ch.Provider)
+	in := &store.Accept{Company: c.company.ID, Channel: ch, Conversation: c.conv.ID}
+	text, ids := bindMessage(b, ch.Provider)
+	in.Text = text
+	if in.Files, err = s.uploaded(c, b, ids, ch.Provider); err != nil {
+		return nil, err
+	}
 	if err := b.Err(); err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	if ch.State == parley.ChannelDeleted {
-		return "", nil, errChannelGone
+		return nil, errChannelGone
 	}
-	return text, ch, nil
+	return in, nil
 }
 
-// bindMessage binds what a message consists of. Attachments are not taken in, so
-// every id of one is unknown.
-func bindMessage(b *params.Binder, provider string) string {
+// bindMessage binds what a message consists of: text, files, or both.
+func bindMessage(b *params.Binder, provider string) (string, []int64) {
 	text := b.String("message", params.Alias("text"), params.Length(0, parley.MaxText))
 	files := b.Ints("attachments_ids", params.Alias("attachment_ids"), params.Min(1))
 	b.Bool("send_to_crm")
-	if len(files.Value) > 0 {
-		b.Fail("attachments_ids", "is invalid")
-	}
 	if absent(text) && files.State != params.Failed && len(files.Value) == 0 {
 		b.Fail("message", "is required")
 	}
 	bindInteractive(b, provider)
-	return text.Value
+	return text.Value, files.Value
 }
 
 // bindInteractive refuses buttons: only one provider has them, and a message that
@@ -113,7 +115,7 @@ func writeMessage(o *jsonout.Object, v *parley.Conversation, m *parley.Message) 
 	o.Bool("income", m.Income)
 	o.Iso("created_at", m.CreatedAt)
 	o.Int("created_at_timestamp", m.CreatedAt.Unix())
-	o.Raw("attachments", "[]")
+	render.Attachments(o, m.Files)
 	writeExtensions(o, m)
 }
 

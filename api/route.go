@@ -45,6 +45,7 @@ func (s *Server) endpoints() []endpoint {
 		{"GET", conversation + "/messages", s.conversation, s.listMessages},
 		{"POST", conversation + "/messages", s.conversation, s.postMessage},
 		{"POST", conversation + "/message", s.conversation, s.postMessage},
+		{"POST", uploadPattern, s.conversation, s.postAttachment},
 
 		{"GET", company + "/webhook_secret", nil, s.showSecret},
 		{"POST", company + "/webhook_secret", nil, s.rotateSecret},

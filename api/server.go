@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"net/http"
 	"runtime"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/parley-im/parley"
 	"github.com/parley-im/parley/connector"
+	"github.com/parley-im/parley/store"
 )
 
 // A Store is what the API needs of *store.DB. Each part is declared where it is
@@ -26,6 +28,7 @@ type Store interface {
 	jobStore
 	webhookStore
 	quarantineStore
+	fileStore
 }
 
 // Config says how a Server works. Store and TestWebhook are required.
@@ -43,11 +46,15 @@ type Config struct {
 	// message is shown to the caller.
 	TestWebhook func(ctx context.Context, url string) error
 
+	// Files keeps what is uploaded; with nil, uploads are refused.
+	Files fileService
+
 	// PageKey authenticates page tokens. All nodes need the same one; a new one
 	// makes clients start their walks anew. Empty means a random one.
 	PageKey []byte
 
-	// MaxBody limits the body of a request, in bytes; 0 means 1 MiB.
+	// MaxBody limits the body of a request, in bytes; 0 means 1 MiB. Files that are
+	// uploaded do not count: Files has a limit of its own.
 	MaxBody int64
 
 	Log *slog.Logger     // nil discards
@@ -65,6 +72,8 @@ type Server struct {
 	offered  map[string]bool
 	kinds    map[string]*kind // by every spelling
 	names    []string         // every spelling, in the order shown
+	specs    map[string]connector.Spec
+	files    fileService // nil if there is none
 	test     func(ctx context.Context, url string) error
 	pageKey  []byte
 	maxBody  int64
@@ -77,7 +86,7 @@ type Server struct {
 
 // New returns a Server that is ready for requests.
 func New(c Config) *Server {
-	s := &Server{store: c.Store, test: c.TestWebhook, pageKey: c.PageKey, maxBody: c.MaxBody, log: c.Log, now: c.Now, observe: c.Observe}
+	s := &Server{store: c.Store, specs: c.Providers, files: c.Files, test: c.TestWebhook, pageKey: c.PageKey, maxBody: c.MaxBody, log: c.Log, now: c.Now, observe: c.Observe}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -142,7 +151,7 @@ func panicText(p any) string {
 // a query, since both may hold what is nobody's business.
 func (s *Server) trace(c *call) {
 	level := slog.LevelDebug
-	if c.status >= http.StatusInternalServerError {
+	if c.status >= http.StatusInternalServerError && !errors.Is(c.err, store.ErrBusy) { // the store tells of a flood, once
 		level = slog.LevelWarn
 	}
 	ctx := context.WithoutCancel(c.ctx)

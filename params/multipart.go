@@ -16,7 +16,7 @@ const badMultipart = "request body is not valid multipart/form-data"
 const readAhead = 8 << 10
 
 // A File is a part of a multipart body that has a file name. It can be read until
-// OnFile returns.
+// the request is read on: until OnFile returns, or [Stream.Rest] is called.
 type File struct {
 	Field string // the parameter's name
 	Name  string // the last element of the file name as sent; never empty
@@ -57,80 +57,105 @@ type cut struct{}
 
 func (cut) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-func readMultipart(body io.Reader, contentType string, opts Options, left *int) (*members, string, error) {
+// A multi is a multipart body on its way in.
+type multi struct {
+	parts *multipart.Reader
+	meter *meter
+	left  *int
+	top   *members
+}
+
+// openMultipart begins to read a body. It returns nil for an empty one.
+func openMultipart(body io.Reader, contentType string, limit int64, left *int) (*multi, error) {
 	var first [1]byte
 	switch _, err := io.ReadFull(body, first[:]); {
 	case err == io.EOF:
-		return nil, "", nil
+		return nil, nil
 	case err != nil:
-		return nil, "", broken("request body could not be read", err)
+		return nil, broken("request body could not be read", err)
 	}
 	_, attrs, err := mime.ParseMediaType(contentType)
 	if err != nil || attrs["boundary"] == "" {
-		return nil, "", broken("multipart boundary is missing or malformed", err)
+		return nil, broken("multipart boundary is missing or malformed", err)
 	}
-	m := &meter{r: io.MultiReader(bytes.NewReader(first[:]), body), limit: opts.maxBody()}
+	m := &meter{r: io.MultiReader(bytes.NewReader(first[:]), body), limit: limit}
 	// With a line end added, the last boundary is always a whole line, so that
 	// every end seen by the multipart reader is a body that broke off.
 	whole := io.MultiReader(m, strings.NewReader("\r\n"), cut{})
-	top, err := readParts(multipart.NewReader(whole, attrs["boundary"]), m, opts.OnFile, left)
-	switch {
-	case err != nil:
-		return nil, "", err
-	case m.read-m.free > m.limit:
-		return nil, "", errTooLarge(m.limit)
-	case m.read > tokenBody:
-		return top, "", nil
-	}
-	return top, top.token(), nil
+	return &multi{parts: multipart.NewReader(whole, attrs["boundary"]), meter: m, left: left, top: &members{}}, nil
 }
 
-func readParts(parts *multipart.Reader, m *meter, onFile func(*File) error, left *int) (*members, error) {
-	top := &members{}
+// file reads on to the next file; what is left of the last one is discarded. The
+// error is io.EOF after the last part.
+func (m *multi) file() (*File, error) {
 	for {
-		part, err := parts.NextRawPart()
+		part, err := m.parts.NextRawPart()
 		switch {
 		case err == io.EOF:
-			return top, nil
+			return nil, err
 		case err != nil:
 			return nil, broken(badMultipart, err)
 		}
-		if err := readPart(top, part, m, onFile, left); err != nil {
-			return nil, err
+		if f, err := m.part(part); f != nil || err != nil {
+			return f, err
 		}
 	}
 }
 
-func readPart(top *members, part *multipart.Part, m *meter, onFile func(*File) error, left *int) error {
+// part takes a value in, or returns a file.
+func (m *multi) part(part *multipart.Part) (*File, error) {
 	name := part.FormName()
 	if name == "" {
-		return refuse("a part of the multipart body has no name")
+		return nil, refuse("a part of the multipart body has no name")
 	}
 	if part.FileName() != "" {
-		return readFile(part, m, onFile, left)
+		return m.newFile(part)
 	}
 	value, err := io.ReadAll(part)
 	if err != nil {
-		return broken(badMultipart, err)
+		return nil, broken(badMultipart, err)
 	}
-	return top.add(name, string(value), left)
+	return nil, m.top.add(name, string(value), m.left)
 }
 
-func readFile(part *multipart.Part, m *meter, onFile func(*File) error, left *int) error {
-	if err := spend(left); err != nil || onFile == nil {
-		return err
-	}
+func (m *multi) newFile(part *multipart.Part) (*File, error) {
 	f := &File{
 		Field: clean(part.FormName()),
 		Name:  lastElement(clean(part.FileName())),
 		Type:  part.Header.Get("Content-Type"),
 		part:  part,
-		meter: m,
+		meter: m.meter,
 	}
 	if !utf8.ValidString(f.Field) || !utf8.ValidString(f.Name) {
-		return errUTF8()
+		return nil, errUTF8()
 	}
-	return onFile(f)
+	return f, spend(m.left)
+}
+
+// rest reads to the end of the body, and returns its parameters and its token.
+func (m *multi) rest(onFile func(*File) error) (*members, string, error) {
+	for {
+		f, err := m.file()
+		switch {
+		case err == io.EOF:
+			return m.end()
+		case err == nil && onFile != nil:
+			err = onFile(f)
+		}
+		if err != nil {
+			return nil, "", err
+		}
+	}
+}
+
+func (m *multi) end() (*members, string, error) {
+	switch {
+	case m.meter.read-m.meter.free > m.meter.limit:
+		return nil, "", errTooLarge(m.meter.limit)
+	case m.meter.read > tokenBody:
+		return m.top, "", nil
+	}
+	return m.top, m.top.token(), nil
 }
 
 // lastElement cuts the directories off a file name of any system.

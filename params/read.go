@@ -43,24 +43,16 @@ func (o Options) maxBody() int64 {
 // the body to its end, blocking on the connection; it does not close it. An
 // error is an *[Error] with [CodeBadRequest], or the one that OnFile returned.
 func Read(r *http.Request, opts Options) (*Set, error) {
-	left := MaxParameters
-	query, err := decodeForm(r.URL.RawQuery, &left)
+	s, err := Open(r, opts)
 	if err != nil {
 		return nil, err
 	}
-	body, token, err := readBody(r, opts, &left)
-	if err != nil {
-		return nil, err
+	if s.File != nil && opts.OnFile != nil {
+		if err := opts.OnFile(s.File); err != nil {
+			return nil, err
+		}
 	}
-	path, err := pathValues(opts.Path)
-	if err != nil {
-		return nil, err
-	}
-	top := path.under(query).under(body)
-	if top == nil {
-		top = &members{}
-	}
-	return &Set{top: top, token: token}, nil
+	return s.Rest()
 }
 
 func pathValues(values map[string]string) (*members, error) {
@@ -75,27 +67,6 @@ func pathValues(values map[string]string) (*members, error) {
 		*top.slot(name) = node{kind: text, text: clean(value)}
 	}
 	return top, nil
-}
-
-// readBody returns the body's parameters and its token; nil for an empty body.
-func readBody(r *http.Request, opts Options, left *int) (*members, string, error) {
-	if r.Body == nil || r.Body == http.NoBody {
-		return nil, "", nil
-	}
-	contentType := r.Header.Get("Content-Type")
-	media := mediaType(contentType)
-	if strings.EqualFold(media, "multipart/form-data") {
-		return readMultipart(r.Body, contentType, opts, left)
-	}
-	body, err := readAll(r, opts.maxBody())
-	if err != nil {
-		return nil, "", err
-	}
-	top, err := decodeBody(body, isJSON(media), left)
-	if err != nil || len(body) > tokenBody {
-		return top, "", err
-	}
-	return top, top.token(), nil
 }
 
 func readAll(r *http.Request, limit int64) (string, error) {
