@@ -18,7 +18,15 @@ import (
 type method struct {
 	name    string
 	limit   int64         // of the answer, in bytes
-	timeout time.Duration // of the whole exchange
+	timeout time.Duration // of the whole exchange; 0 leaves it to the caller
+}
+
+// bound gives ctx the time limit of the method.
+func (m method) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if m.timeout == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, m.timeout)
 }
 
 const (
@@ -37,6 +45,20 @@ var (
 	deleteWebhook  = method{"deleteWebhook", answerLimit, callTimeout}
 	getWebhookInfo = method{"getWebhookInfo", answerLimit, callTimeout}
 	getUpdates     = method{"getUpdates", updatesLimit, pollTimeout + 20*time.Second}
+
+	getFile              = method{"getFile", answerLimit, callTimeout}
+	getChat              = method{"getChat", answerLimit, callTimeout}
+	getUserProfilePhotos = method{"getUserProfilePhotos", answerLimit, callTimeout}
+	answerCallbackQuery  = method{"answerCallbackQuery", answerLimit, callTimeout}
+
+	// An upload takes as long as the file is large, which only the caller knows how
+	// to bound.
+	sendPhoto     = method{"sendPhoto", answerLimit, 0}
+	sendVideo     = method{"sendVideo", answerLimit, 0}
+	sendAnimation = method{"sendAnimation", answerLimit, 0}
+	sendAudio     = method{"sendAudio", answerLimit, 0}
+	sendVoice     = method{"sendVoice", answerLimit, 0}
+	sendDocument  = method{"sendDocument", answerLimit, 0}
 )
 
 // An answer is the envelope of every result and refusal. Source: Bot API,
@@ -55,15 +77,33 @@ type answer struct {
 // refuses reports whether the answer is an envelope that says no.
 func (a *answer) refuses() bool { return !a.OK && (a.ErrorCode != 0 || a.Description != "") }
 
-// call makes one request and fills out with its result. Every error is a
+// call makes one request of JSON and fills out with its result. Every error is a
 // *parley.Error; KindUncertain says that the request may have been carried out.
 func (c *client) call(ctx context.Context, m method, in, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, m.timeout)
+	body, err := json.Marshal(in)
+	if err != nil {
+		return &parley.Error{Kind: parley.KindInternal, Message: "encode " + m.name, Err: c.redacted(err)}
+	}
+	return c.post(ctx, m, payload{"application/json", bytes.NewReader(body), int64(len(body))}, out)
+}
+
+// A payload is the body of a request.
+type payload struct {
+	mime string
+	body io.Reader
+	size int64 // in bytes
+}
+
+// post makes one request and fills out with its result, as call does.
+func (c *client) post(ctx context.Context, m method, p payload, out any) error {
+	ctx, cancel := m.bound(ctx)
 	defer cancel()
-	req, err := c.request(ctx, m, in)
+	req, err := c.request(ctx, http.MethodPost, "/bot"+c.token.Reveal()+"/"+m.name, p.body)
 	if err != nil {
 		return err
 	}
+	req.Header.Set("Content-Type", p.mime)
+	req.ContentLength = p.size
 	resp, err := c.env.HTTP.Do(req)
 	if err != nil {
 		return c.transport(err)
@@ -86,10 +126,14 @@ func (c *client) confirmed(ctx context.Context, m method, err error) error {
 	return e
 }
 
-// ask is call for what may be repeated without harm: without a verdict it is
-// simply not known yet.
+// ask is call for what may be repeated without harm.
 func (c *client) ask(ctx context.Context, m method, in, out any) error {
-	err := c.call(ctx, m, in, out)
+	return settled(c.call(ctx, m, in, out))
+}
+
+// settled turns the lack of a verdict into a plain failure: for what may be
+// repeated without harm, it is simply not known yet.
+func settled(err error) error {
 	if e, ok := errors.AsType[*parley.Error](err); ok && e.Kind == parley.KindUncertain {
 		e.Kind = parley.KindUnavailable
 	}
@@ -97,17 +141,11 @@ func (c *client) ask(ctx context.Context, m method, in, out any) error {
 }
 
 // request keeps the cause of a failure to itself, because it names the address.
-func (c *client) request(ctx context.Context, m method, in any) (*http.Request, error) {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return nil, &parley.Error{Kind: parley.KindInternal, Message: "encode " + m.name, Err: c.redacted(err)}
-	}
-	address := c.env.Base + "/bot" + c.token.Reveal() + "/" + m.name
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
+func (c *client) request(ctx context.Context, verb, path string, body io.Reader) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, verb, c.env.Base+path, body)
 	if err != nil {
 		return nil, parley.Errorf(parley.KindInternal, "the address of the Bot API is not valid")
 	}
-	req.Header.Set("Content-Type", "application/json")
 	return req, nil
 }
 
@@ -172,12 +210,17 @@ func read(r io.Reader, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(r, limit))
 }
 
-// judge turns an answer into a result or an error.
-func (c *client) judge(ctx context.Context, m method, r reply, out any) error {
-	var a answer
+// envelope reads the answer as the Bot API's; r.err says if it is none.
+func (r *reply) envelope() (a answer) {
 	if r.err == nil {
 		r.err = json.Unmarshal(r.body, &a)
 	}
+	return a
+}
+
+// judge turns an answer into a result or an error.
+func (c *client) judge(ctx context.Context, m method, r reply, out any) error {
+	a := r.envelope()
 	success := r.status >= 200 && r.status < 300
 	switch {
 	case success && r.err != nil:

@@ -5,21 +5,19 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+
+	"github.com/parley-im/parley/connector"
 )
 
-// contents are the keys of what a person can say, the telling one first where a
+// contentKeys are the keys of what a person can say, the telling one first where a
 // message has two: an animation is also a document, a venue also a location.
 // Source: Bot API, Message, read 2026-11.
-var contents = []string{
+var contentKeys = []string{
 	"animation", "photo", "video", "video_note", "voice", "audio", "document", "sticker",
 	"venue", "location", "contact", "poll", "dice", "game", "story", "checklist", "paid_media",
 	"giveaway", "giveaway_winners", "invoice", "successful_payment", "web_app_data",
 	"users_shared", "chat_shared", "passport_data", "gift", "unique_gift",
 }
-
-// captioned are the contents that can have a caption. Source: Bot API,
-// editMessageCaption, read 2026-11.
-var captioned = []string{"animation", "photo", "video", "voice", "audio", "document", "paid_media"}
 
 // services are the keys of messages that nobody wrote. Source: Bot API, Message,
 // read 2026-11.
@@ -52,25 +50,41 @@ var envelope = []string{
 
 var updateKeys = []string{"update_id"}
 
-// content returns the kind of a message without text, found under key of the
-// update, or the reason why it says nothing. A key that is not known at all is
-// taken for a new kind of content, so that what a person says is at least seen.
-func (d decoder) content(key string) (kind, reason string) {
-	keys := fields(fields(d.raw)[key])
-	for _, k := range contents {
+// messageKeys are where an update can hold a message, in the order in which they
+// are looked for.
+var messageKeys = []string{"message", "edited_message", "channel_post", "edited_channel_post"}
+
+// unread names what a message holds that none of contents could be read of: the
+// kind of something that a person said, or else why nobody said anything. A key
+// that is not known at all is taken for a new kind of content, so that what a
+// person says is at least seen.
+func (d decoder) unread(c *contents) (saying, note) {
+	keys := d.messageFields()
+	if kind := first(keys, contentKeys); kind != "" {
+		return saying{unsupported: kind}, note{}
+	}
+	if kind := first(keys, services); kind != "" {
+		return saying{}, c.service(kind)
+	}
+	if kind := strange(keys, envelope); kind != "" {
+		return saying{unsupported: word(kind)}, note{}
+	}
+	return saying{}, note{what: connector.Unknown{Reason: "a message without content"}}
+}
+
+func (d decoder) messageFields() map[string]json.RawMessage {
+	keys := fields(d.raw)
+	return fields(keys[first(keys, messageKeys)])
+}
+
+// first returns the first of the names that is a key, empty if none is.
+func first(keys map[string]json.RawMessage, names []string) string {
+	for _, k := range names {
 		if has(keys, k) {
-			return k, ""
+			return k
 		}
 	}
-	for _, k := range services {
-		if has(keys, k) {
-			return "", "a service message of kind " + k
-		}
-	}
-	if k := strange(keys, envelope); k != "" {
-		return word(k), ""
-	}
-	return "", "a message without content"
+	return ""
 }
 
 func has(keys map[string]json.RawMessage, key string) bool {

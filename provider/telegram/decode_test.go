@@ -22,6 +22,7 @@ type view struct {
 	At          time.Time
 	Chat        connector.Chat
 	From        connector.Person
+	Confirm     string
 	Kind        string
 	What        connector.What
 }
@@ -29,7 +30,7 @@ type view struct {
 func inputs(t testing.TB) []string {
 	t.Helper()
 	files, err := filepath.Glob("testdata/*.in.json")
-	if err != nil || len(files) < 40 {
+	if err != nil || len(files) < 150 {
 		t.Fatalf("found %d inputs, error %v", len(files), err)
 	}
 	return files
@@ -45,7 +46,7 @@ func TestDecode(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e := decode(raw, testBot)
+			e := decode(raw, testBot, true)
 			if string(e.Raw) != string(raw) {
 				t.Errorf("got raw %q, want %q", e.Raw, raw)
 			}
@@ -56,7 +57,7 @@ func TestDecode(t *testing.T) {
 
 func compare(t *testing.T, file string, e connector.Event) {
 	t.Helper()
-	got, err := json.MarshalIndent(view{e.ID, e.Version, e.At, e.Chat, e.From, e.What.Kind(), e.What}, "", "\t")
+	got, err := json.MarshalIndent(view{e.ID, e.Version, e.At, e.Chat, e.From, e.Confirm, e.What.Kind(), e.What}, "", "\t")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,15 +79,15 @@ func compare(t *testing.T, file string, e connector.Event) {
 func TestDecodeIdentity(t *testing.T) {
 	t.Parallel()
 	edit := func(update string) connector.Event {
-		return decode([]byte(`{"update_id":`+update+`,"edited_message":{"message_id":8,"chat":{"id":5,"type":"private"},"edit_date":100,"text":"x"}}`), 1)
+		return decode([]byte(`{"update_id":`+update+`,"edited_message":{"message_id":8,"chat":{"id":5,"type":"private"},"edit_date":100,"text":"x"}}`), 1, true)
 	}
 	if a, b := edit("1"), edit("2"); a.ID != b.ID || a.Version == b.Version {
 		t.Errorf("two edits in one second: got ids %s, %s and versions %s, %s, want one id and two versions", a.ID, b.ID, a.Version, b.Version)
 	}
-	if a, b := decode([]byte(`{}`), 1), decode([]byte(`{} `), 1); a.ID == b.ID {
+	if a, b := decode([]byte(`{}`), 1, true), decode([]byte(`{} `), 1, true); a.ID == b.ID {
 		t.Errorf("different garbage has the same id %s", a.ID)
 	}
-	if a, b := decode([]byte(`{}`), 1), decode([]byte(`{}`), 1); a.ID != b.ID {
+	if a, b := decode([]byte(`{}`), 1, true), decode([]byte(`{}`), 1, true); a.ID != b.ID {
 		t.Errorf("the same garbage has ids %s and %s", a.ID, b.ID)
 	}
 }
@@ -138,30 +139,66 @@ func FuzzDecode(f *testing.F) {
 		f.Add(raw)
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		e := decode(raw, testBot)
+		e := decode(raw, testBot, true)
 		if e.ID == "" || e.What == nil || string(e.Raw) != string(raw) {
 			t.Fatalf("got an event without id, content or raw bytes: %+v", e)
 		}
 		if y := e.At.Year(); y < 1 || y > 9999 {
 			t.Fatalf("got year %d", y)
 		}
-		if _, unknown := e.What.(connector.Unknown); unknown {
-			return
-		}
-		if n, err := strconv.ParseInt(e.Chat.ID, 10, 64); err != nil || n == 0 {
-			t.Fatalf("got chat %q of a %s", e.Chat.ID, e.What.Kind())
-		}
-		if m, is := e.What.(connector.Message); is && m.Text == "" && m.Unsupported == "" && m.Location == nil {
-			t.Fatal("got a message that says nothing")
-		}
-		if again := decode(raw, testBot); !cmp.Equal(e, again) {
+		checkSense(t, e)
+		if again := decode(raw, testBot, true); !cmp.Equal(e, again) {
 			t.Fatalf("not pure (-first +second):\n%s", cmp.Diff(e, again))
 		}
 	})
 }
 
+// checkSense: what is not put aside belongs to a chat and says something.
+func checkSense(t *testing.T, e connector.Event) {
+	t.Helper()
+	switch what := e.What.(type) {
+	case connector.Unknown:
+		return
+	case connector.Ignored:
+		return
+	case connector.Message:
+		checkFiles(t, what.Files)
+		if what.Text == "" && what.Unsupported == "" && what.Location == nil && len(what.Files) == 0 {
+			t.Error("got a message that says nothing")
+		}
+	case connector.Edit:
+		checkFiles(t, what.Files)
+		if what.Text == "" && what.Location == nil && len(what.Files) == 0 {
+			t.Error("got an edit that says nothing")
+		}
+	case connector.Moved:
+		if what.To == "" || what.To == e.Chat.ID {
+			t.Errorf("got a move from %q to %q", e.Chat.ID, what.To)
+		}
+	case connector.Renamed:
+		if e.Chat.Name == "" || !e.Chat.Group {
+			t.Errorf("got a new name in chat %+v", e.Chat)
+		}
+	}
+	if n, err := strconv.ParseInt(e.Chat.ID, 10, 64); err != nil || n == 0 {
+		t.Errorf("got chat %q of a %s", e.Chat.ID, e.What.Kind())
+	}
+}
+
+func checkFiles(t *testing.T, files []connector.File) {
+	t.Helper()
+	if len(files) > 1 {
+		t.Errorf("got %d files on one message", len(files))
+	}
+	for _, f := range files {
+		if f.Kind == "" || f.ID == "" || f.Source == "" || f.Size < 0 || f.Width < 0 || f.Height < 0 || (f.Refused != "") != (f.Size > maxDownload) {
+			t.Errorf("got file %+v", f)
+		}
+	}
+}
+
 func BenchmarkDecode(b *testing.B) {
-	for _, name := range []string{"text", "reply", "photo_caption", "button", "new_kind"} {
+	for _, name := range []string{"text", "reply", "photo_caption", "document", "location", "button", "group_joined", "new_kind"} {
 		b.Run(name, func(b *testing.B) {
 			raw, err := os.ReadFile("testdata/" + name + ".in.json")
 			if err != nil {
@@ -170,7 +207,7 @@ func BenchmarkDecode(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(raw)))
 			for b.Loop() {
-				decode(raw, testBot)
+				decode(raw, testBot, true)
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package telegram
 import (
 	"context"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -26,6 +27,10 @@ type row struct {
 const (
 	codeReplyGone    = "reply_not_found"
 	codeTokenUnknown = "token_not_found"
+	codePhoto        = "photo_invalid"
+	codeVoice        = "voice_forbidden"
+	codeQueryExpired = "query_expired"
+	codeFileSize     = "file_too_large"
 )
 
 const (
@@ -66,8 +71,9 @@ var rows = []row{
 	{400, "button_data_invalid", parley.KindRejected, "buttons", ""},                   // srv: server code
 	{400, "reply markup is too long", parley.KindRejected, "buttons", ""},              // srv: reply_markup
 	{400, "can't parse inline keyboard button", parley.KindRejected, "buttons", ""},    // srv: reply_markup
-	{400, "query is too old", parley.KindRejected, "query_expired", ""},                // doc: answerCallbackQuery
-	{400, "voice_messages_forbidden", parley.KindRejected, "voice_forbidden", ""},      // srv: server code
+	{400, "query is too old", parley.KindRejected, codeQueryExpired, ""},               // doc: answerCallbackQuery
+	{400, "query_id_invalid", parley.KindRejected, codeQueryExpired, ""},               // srv: server code
+	{400, "voice_messages_forbidden", parley.KindRejected, codeVoice, ""},              // srv: server code
 	// 400: files.
 	{400, "wrong http url specified", parley.KindRejected, "file_url", ""},                                        // srv: files by address or id
 	{400, "failed to get http url content", parley.KindRejected, "file_url", ""},                                  // srv: server code
@@ -77,11 +83,17 @@ var rows = []row{
 	{400, "wrong file_id or the file is temporarily unavailable", parley.KindUnavailable, "file_unavailable", ""}, // srv: getFile
 	{400, "invalid file_id", parley.KindRejected, "file_id", ""},                                                  // srv: getFile
 	{400, "file_id not specified", parley.KindRejected, "file_id", ""},                                            // srv: getFile
-	{400, "file is too big", parley.KindRejected, "file_too_large", ""},                                           // doc: getFile
+	{400, "file is too big", parley.KindRejected, codeFileSize, ""},                                               // doc: getFile
+	{400, "file must be non-empty", parley.KindRejected, "file_empty", ""},                                        // srv: files by upload
 	{400, "there is no photo in the request", parley.KindRejected, "photo_missing", ""},                           // srv: sendPhoto
-	{400, "photo_invalid_dimensions", parley.KindRejected, "photo_invalid", ""},                                   // doc: sendPhoto
-	{400, "image_process_failed", parley.KindRejected, "photo_invalid", ""},                                       // srv: server code
-	{400, "photo_save_file_invalid", parley.KindRejected, "photo_invalid", ""},                                    // srv: server code
+	{400, "there is no document in the request", parley.KindRejected, "file_missing", ""},                         // srv: sendDocument
+	{400, "there is no video in the request", parley.KindRejected, "file_missing", ""},                            // srv: sendVideo
+	{400, "there is no animation in the request", parley.KindRejected, "file_missing", ""},                        // srv: sendAnimation
+	{400, "there is no audio in the request", parley.KindRejected, "file_missing", ""},                            // srv: sendAudio
+	{400, "there is no voice in the request", parley.KindRejected, "file_missing", ""},                            // srv: sendVoice
+	{400, "photo_invalid_dimensions", parley.KindRejected, codePhoto, ""},                                         // doc: sendPhoto
+	{400, "image_process_failed", parley.KindRejected, codePhoto, ""},                                             // srv: server code
+	{400, "photo_save_file_invalid", parley.KindRejected, codePhoto, ""},                                          // srv: server code
 	// 400: registration of the callback address.
 	{400, "bad webhook: failed to resolve host", parley.KindUnavailable, "webhook_host", ""}, // srv: setWebhook
 	{400, "bad webhook", parley.KindRejected, "webhook_refused", ""},                         // doc: setWebhook
@@ -108,12 +120,12 @@ var rows = []row{
 	{409, "terminated by setwebhook request", parley.KindConflict, "webhook_active", sayConflict},                    // srv: getUpdates
 	{409, "", parley.KindConflict, "other_poller", sayConflict},                                                      // srv: getUpdates
 	// The rest is told apart by status alone.
-	{413, "", parley.KindRejected, "too_large", "Telegram found the request too large"}, // srv: HTTP server
-	{429, "", parley.KindThrottled, "throttled", ""},                                    // doc: ResponseParameters
-	{500, "", parley.KindUnavailable, "server_error", "Telegram is out of order"},       // srv: restart
-	{502, "", parley.KindUnavailable, "server_error", "Telegram is out of order"},       // srv: front end
-	{503, "", parley.KindUnavailable, "server_error", "Telegram is out of order"},       // srv: front end
-	{504, "", parley.KindUnavailable, "server_error", "Telegram is out of order"},       // srv: front end
+	{413, "", parley.KindRejected, "too_large", "too large for Telegram"},         // srv: HTTP server
+	{429, "", parley.KindThrottled, "throttled", ""},                              // doc: ResponseParameters
+	{500, "", parley.KindUnavailable, "server_error", "Telegram is out of order"}, // srv: restart
+	{502, "", parley.KindUnavailable, "server_error", "Telegram is out of order"}, // srv: front end
+	{503, "", parley.KindUnavailable, "server_error", "Telegram is out of order"}, // srv: front end
+	{504, "", parley.KindUnavailable, "server_error", "Telegram is out of order"}, // srv: front end
 }
 
 // prefixes are what descriptions start with. Source: Bot API server, error
@@ -125,7 +137,12 @@ var prefixes = []string{"bad request: ", "unauthorized: ", "forbidden: ", "not f
 type refusal struct {
 	status    int
 	migrateTo int64 // the chat's new id; 0 if it did not move
+	internal  bool  // the description is a bare code of the server, such as MEDIA_EMPTY
 }
+
+// codeShape is a description that the server passes on from within, unlike its own
+// sentences. Source: Bot API server, error texts, read 2026-11.
+var codeShape = regexp.MustCompile(`^(?:Bad Request: )?[A-Z0-9]+(?:_[A-Z0-9]+)+$`)
 
 func (r *refusal) Error() string { return "HTTP " + strconv.Itoa(r.status) }
 
@@ -141,7 +158,7 @@ func (c *client) refused(ctx context.Context, m method, r reply, a answer) error
 	return &parley.Error{
 		Kind: found.kind, Code: found.code, Message: c.sentence(found.say, a.Description, r.status),
 		RetryAfter: wait(found.kind, a, r.header),
-		Err:        &refusal{r.status, a.Parameters.MigrateTo},
+		Err:        &refusal{r.status, a.Parameters.MigrateTo, codeShape.MatchString(a.Description)},
 	}
 }
 

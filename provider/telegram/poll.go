@@ -104,7 +104,7 @@ func (e *sinkError) Unwrap() error { return e.err }
 func (p *poller) events(updates []json.RawMessage) []connector.Event {
 	events := make([]connector.Event, len(updates))
 	for i, raw := range updates {
-		events[i] = decode(raw, p.bot)
+		events[i] = p.decode(raw)
 	}
 	return events
 }

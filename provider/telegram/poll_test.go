@@ -77,7 +77,7 @@ func poll(t *testing.T, s *sink, steps ...step) (offsets []string, at []time.Dur
 			t.Errorf("got first call %s, want deleteWebhook without dropping", call)
 		}
 		if body, is := strings.CutPrefix(call, "getUpdates "); is {
-			offsets = append(offsets, strings.TrimSuffix(body, `"limit":100,"timeout":30,"allowed_updates":["message","edited_message","callback_query","my_chat_member"]}`))
+			offsets = append(offsets, strings.TrimSuffix(body, `"limit":100,"timeout":30,"allowed_updates":["message","edited_message","callback_query","my_chat_member","channel_post","edited_channel_post"]}`))
 		}
 	}
 	return offsets, at

@@ -11,7 +11,9 @@ import (
 // allowedUpdates are the kinds of update that decode understands. They must be
 // named, because the server keeps an earlier list otherwise. Source: Bot API,
 // setWebhook and getUpdates, read 2026-11.
-var allowedUpdates = []string{"message", "edited_message", "callback_query", "my_chat_member"}
+var allowedUpdates = []string{
+	"message", "edited_message", "callback_query", "my_chat_member", "channel_post", "edited_channel_post",
+}
 
 // maxConnections is the default, said aloud because an earlier registration may
 // have changed it. Source: Bot API, setWebhook, read 2026-11.

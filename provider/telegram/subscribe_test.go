@@ -11,8 +11,8 @@ import (
 
 const (
 	hookAddress = "https://parley.test/callbacks/telegram/abc"
-	hookRequest = `{"url":"https://parley.test/callbacks/telegram/abc","secret_token":"callback-secret_1","allowed_updates":["message","edited_message","callback_query","my_chat_member"],"max_connections":40}`
-	hookEqual   = `{"url":"https://parley.test/callbacks/telegram/abc","has_custom_certificate":false,"pending_update_count":0,"max_connections":40,"allowed_updates":["my_chat_member","message","callback_query","edited_message"]}`
+	hookRequest = `{"url":"https://parley.test/callbacks/telegram/abc","secret_token":"callback-secret_1","allowed_updates":["message","edited_message","callback_query","my_chat_member","channel_post","edited_channel_post"],"max_connections":40}`
+	hookEqual   = `{"url":"https://parley.test/callbacks/telegram/abc","has_custom_certificate":false,"pending_update_count":0,"max_connections":40,"allowed_updates":["my_chat_member","edited_channel_post","message","channel_post","callback_query","edited_message"]}`
 )
 
 func TestSubscribe(t *testing.T) {

@@ -1,19 +1,40 @@
-// Package telegram connects channels to Telegram through the Bot API: texts in
-// both directions, by callbacks or by polling. It is not for personal accounts,
-// which speak another protocol.
+// Package telegram connects channels to Telegram through the Bot API: texts and
+// files in both directions, by callbacks or by polling. It is not for personal
+// accounts, which speak another protocol.
 //
-// A channel is one bot. A conversation is a chat of the bot, and the id of a
-// message is its message_id, which is unique only within its chat: whoever looks
-// a message up needs both. All ids are decimal text.
+// A channel is one bot. A conversation is a chat of the bot: with a person, in a
+// group, or in a channel of Telegram's, which counts as a group in which only it
+// itself writes. The id of a message is its message_id, which is unique only within
+// its chat: whoever looks a message up needs both. All ids are decimal text.
 //
-// Texts and places (locations and venues) arrive as they are. What else a person
-// says arrives with its caption and the name of its kind, so that nothing is lost
-// in silence. Updates that are about no message, and service messages, are
-// returned as unknown.
+// Texts, files and places (locations and venues) arrive as they are, and every item
+// of an album as a message of its own. A contact, a poll, a dice, a pressed button
+// and what a web app sends arrive as text. What else a person says arrives with its
+// caption and the name of its kind, so that nothing is lost in silence. Of service
+// messages, only a new title and a new id of a group say something; the others are
+// ignored. What is not understood at all is returned as unknown.
+//
+// A file is known by its file_unique_id and fetched by its file_id. Telegram's own
+// server gives out at most 20 MB and takes at most 50 MB; larger files are refused
+// beforehand if the address is that server's. Another may run in local mode, which
+// has no such limits and which nothing announces, so it is asked each time.
 //
 // Where this differs from the Bot API's documents:
 //   - Two edits within one second have the same edit_date, so the version of an
 //     edit is edit_date and update_id.
+//   - A file of an unexpected shape costs a message nothing else: what can be read
+//     of it is taken, and if it cannot be fetched the message names the kind.
+//   - A post of the bot itself in a channel comes back as an update, and is known
+//     as its own only if it names the bot as sender, which channels need not do.
+//   - A button under a message sent by way of the bot, in whatever chat, is taken
+//     for one in the person's own chat with the bot: no other is told.
+//   - A picture that Telegram refuses as a photo, and a voice message to somebody
+//     who takes none, are sent again once as documents: the answer says that
+//     nothing was sent.
+//   - An upload whose end was not handed over counts as not sent, because its form
+//     has no end; only after that is the outcome uncertain.
+//   - A file_path on the disk of a server in local mode is asked for over HTTP below
+//     the directory named after the token; it is never opened.
 //   - An answer with a 4xx status that is not the Bot API's envelope comes from
 //     something on the way. It says nothing about the message or the token and
 //     counts as unavailable.
@@ -86,7 +107,7 @@ func (provider) Open(_ context.Context, ch *parley.Channel, env connector.Env) (
 	if err != nil {
 		return nil, parley.Errorf(parley.KindLoggedOut, "this is not a bot token: the id before the colon is too large")
 	}
-	return &client{env: env, token: token, bot: bot, callbackToken: ch.Secrets[parley.SecretCallbackToken]}, nil
+	return &client{env: env, token: token, bot: bot, cloud: onCloud(env.Base), callbackToken: ch.Secrets[parley.SecretCallbackToken]}, nil
 }
 
 // A client acts for one bot. All but registered is immutable.
@@ -94,6 +115,7 @@ type client struct {
 	env           connector.Env
 	token         parley.Secret
 	bot           int64 // the bot's user id
+	cloud         bool  // the limits of Telegram's own server apply
 	callbackToken parley.Secret
 	registered    atomic.Pointer[registration] // what this client has set; nil if nothing
 }
@@ -137,8 +159,10 @@ func (c *client) Receive(_ context.Context, cb connector.Callback) ([]connector.
 	if err := c.Authenticate(cb.Header); err != nil {
 		return nil, connector.Reply{}, err
 	}
-	return []connector.Event{decode(cb.Body, c.bot)}, connector.Reply{}, nil
+	return []connector.Event{c.decode(cb.Body)}, connector.Reply{}, nil
 }
+
+func (c *client) decode(raw []byte) connector.Event { return decode(raw, c.bot, c.cloud) }
 
 // authentic never passes without a configured secret, lest an empty header match it.
 func (c *client) authentic(given string) bool {

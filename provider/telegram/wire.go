@@ -2,11 +2,9 @@ package telegram
 
 import (
 	"bytes"
-	"math"
 	"strings"
 	"time"
 
-	"github.com/parley-im/parley"
 	"github.com/parley-im/parley/connector"
 )
 
@@ -14,13 +12,16 @@ import (
 // passed over. Source: Bot API, available types, read 2026-11.
 type (
 	update struct {
-		ID       *int64        `json:"update_id"`
-		Message  *message      `json:"message"`
-		Edited   *message      `json:"edited_message"`
-		Callback *callback     `json:"callback_query"`
-		Member   *memberUpdate `json:"my_chat_member"`
+		ID         *int64        `json:"update_id"`
+		Message    *message      `json:"message"`
+		Edited     *message      `json:"edited_message"`
+		Post       *message      `json:"channel_post"`
+		EditedPost *message      `json:"edited_channel_post"`
+		Callback   *callback     `json:"callback_query"`
+		Member     *memberUpdate `json:"my_chat_member"`
 	}
 
+	// A message without what is in it beside text, which is read apart: see contents.
 	message struct {
 		MessageID  int64     `json:"message_id"`
 		From       *user     `json:"from"`
@@ -30,8 +31,6 @@ type (
 		EditDate   int64     `json:"edit_date"`
 		Text       string    `json:"text"`
 		Caption    string    `json:"caption"`
-		Location   *point    `json:"location"`
-		Venue      *venue    `json:"venue"`
 		Reply      *parent   `json:"reply_to_message"`
 		Markup     *keyboard `json:"reply_markup"`
 
@@ -41,17 +40,6 @@ type (
 		ForwardFromChat present `json:"forward_from_chat"`
 		ForwardName     present `json:"forward_sender_name"`
 		ForwardDate     present `json:"forward_date"`
-	}
-
-	point struct {
-		Latitude  *float64 `json:"latitude"`  // degrees
-		Longitude *float64 `json:"longitude"` // degrees
-	}
-
-	venue struct {
-		Location *point `json:"location"`
-		Title    string `json:"title"`
-		Address  string `json:"address"`
 	}
 
 	parent struct {
@@ -80,6 +68,7 @@ type (
 		ID      string   `json:"id"`
 		From    user     `json:"from"`
 		Message *message `json:"message"` // under which the button is; date 0 if it cannot be read any more
+		Inline  string   `json:"inline_message_id"`
 		Data    string   `json:"data"`
 	}
 
@@ -100,7 +89,8 @@ type (
 	}
 
 	member struct {
-		Status string `json:"status"`
+		Status   string `json:"status"`
+		IsMember bool   `json:"is_member"` // said of the restricted alone, who may have left
 	}
 )
 
@@ -116,6 +106,7 @@ const (
 	chatPrivate    = "private"
 	chatGroup      = "group"
 	chatSupergroup = "supergroup"
+	chatChannel    = "channel"
 )
 
 func (c *chat) private() bool { return c.Type == chatPrivate }
@@ -127,7 +118,7 @@ func (c *chat) event() (connector.Chat, string) {
 		return connector.Chat{}, "no chat"
 	case c.private():
 		return connector.Chat{ID: decimal(c.ID)}, ""
-	case c.Type == chatGroup, c.Type == chatSupergroup:
+	case c.Type == chatGroup, c.Type == chatSupergroup, c.Type == chatChannel:
 		return connector.Chat{ID: decimal(c.ID), Group: true, Name: strings.TrimSpace(c.Title)}, ""
 	}
 	return connector.Chat{}, "a chat of type " + word(c.Type)
@@ -152,10 +143,13 @@ func fullName(first, last string) string {
 	return strings.TrimSpace(strings.TrimSpace(first) + " " + strings.TrimSpace(last))
 }
 
-// sender returns who wrote. Where a chat writes in a group, such as an anonymous
-// administrator, From is a placeholder shared by all of them.
+// sender returns who wrote. What is in a channel, the channel has written, whoever
+// signed it. Where a chat writes in a group, such as an anonymous administrator,
+// From is a placeholder shared by all of them.
 func (m *message) sender() connector.Person {
 	switch {
+	case m.Chat.Type == chatChannel:
+		return m.Chat.person()
 	case !m.Chat.private() && m.SenderChat != nil && m.SenderChat.ID != 0:
 		return m.SenderChat.person()
 	case m.From != nil && m.From.ID != 0:
@@ -166,13 +160,6 @@ func (m *message) sender() connector.Person {
 	return connector.Person{}
 }
 
-func (m *message) body() string {
-	if m.Text != "" {
-		return m.Text
-	}
-	return m.Caption
-}
-
 // replyTo leaves out parents elsewhere, and the service message to which every
 // message of a forum topic replies.
 func (m *message) replyTo() string {
@@ -181,29 +168,6 @@ func (m *message) replyTo() string {
 		return ""
 	}
 	return decimal(r.MessageID)
-}
-
-// location returns where a location or a venue is, nil if the message has none
-// that is a place on earth. A venue repeats its location beside it. Source: Bot
-// API, Message, read 2026-11.
-func (m *message) location() *parley.Location {
-	where, v := m.Location, m.Venue
-	if v == nil {
-		v = &venue{}
-	}
-	if v.Location != nil {
-		where = v.Location
-	}
-	if !where.real() {
-		return nil
-	}
-	return &parley.Location{Latitude: *where.Latitude, Longitude: *where.Longitude,
-		Name: strings.TrimSpace(v.Title), Address: strings.TrimSpace(v.Address)}
-}
-
-func (p *point) real() bool {
-	return p != nil && p.Latitude != nil && p.Longitude != nil &&
-		math.Abs(*p.Latitude) <= 90 && math.Abs(*p.Longitude) <= 180
 }
 
 func (m *message) forwarded() bool {
