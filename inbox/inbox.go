@@ -119,7 +119,7 @@ func New(cfg Config) *Inbox {
 	cfg.setDefaults()
 	return &Inbox{
 		cfg:      cfg,
-		gate:     gate{items: cfg.MaxItems, bytes: cfg.MaxBytes, channels: make(map[parley.ChannelID]load)},
+		gate:     newGate(cfg.MaxItems, cfg.MaxBytes),
 		garbage:  newFlood(cfg.QuarantineRows, cfg.QuarantineBytes),
 		failures: newFlood(cfg.QuarantineRows, cfg.QuarantineBytes),
 		confirms: newConfirms(),

@@ -292,7 +292,7 @@ func answer(w http.ResponseWriter, o outcome) int {
 // report writes the callback's one line.
 func (in *Inbox) report(ctx context.Context, provider string, o outcome, status int, took time.Duration) {
 	level := slog.LevelDebug
-	if o.ch != nil && o.err != errBusy && (o.odd() || status >= 400) { // a flood is counted, not told line by line
+	if o.ch != nil && !flooded(o.err) && (o.odd() || status >= 400) { // a flood is counted, not told line by line
 		level = slog.LevelInfo
 	}
 	if !in.cfg.Log.Enabled(ctx, level) {

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/parley-im/parley"
 	"github.com/parley-im/parley/connector"
+	"github.com/parley-im/parley/store"
 )
 
 // unread fails the test if a body is read.
@@ -242,7 +243,7 @@ func TestCallbackUnavailable(t *testing.T) {
 		{"provider switched off", "m1", func(r *rig) { r.clients.err = parley.Errorf(parley.KindUnsupported, "off") }},
 		{"quarantine down", "garbage", func(r *rig) { r.store.noRoom = errors.New("disk full") }},
 		{"no account yet", "m1", func(r *rig) { r.clients.ch.Account = "" }},
-		{"admission closed", "m1", func(r *rig) { r.gate.force(5, 1); r.gate.items = 1 }},
+		{"admission closed", "m1", func(r *rig) { r.gate = newGate(1, 1); r.gate.force(5, 1) }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -384,8 +385,8 @@ func TestCallbackHangUp(t *testing.T) {
 	}
 	<-served
 	wantStored(t, r, "")
-	if r.gate.total != (load{}) {
-		t.Errorf("%+v is still under way", r.gate.total)
+	if got := r.gate.Total(); got != (store.Load{}) {
+		t.Errorf("%+v is still under way", got)
 	}
 	if strings.Contains(r.log.String(), "level=ERROR") {
 		t.Errorf("the log is %s, want no error for a provider that hung up", r.log)
@@ -426,8 +427,8 @@ func TestCallbackManyAtOnce(t *testing.T) {
 	if w := r.post("m9"); w.Code != http.StatusOK {
 		t.Errorf("answer is %d, want 200", w.Code)
 	}
-	if r.gate.total != (load{}) || len(r.gate.channels) != 0 {
-		t.Errorf("%+v is still under way", r.gate.total)
+	if got := r.gate.Total(); got != (store.Load{}) {
+		t.Errorf("%+v is still under way", got)
 	}
 }
 

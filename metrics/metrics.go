@@ -22,6 +22,7 @@ const DepthsEvery = 5 * time.Second
 type rows interface {
 	Depths(ctx context.Context) (store.Depths, error)
 	WALSize() int64
+	Pressure() store.Pressure
 }
 
 // Options says what a Metrics is made of. All but Now must be set.
@@ -65,7 +66,7 @@ func New(o Options) *Metrics {
 	m.registerWebhooks()
 	m.registerWriter()
 	m.registerProcess(&o)
-	m.registry.MustRegister(newDepths(&o))
+	m.registry.MustRegister(newDepths(&o), newPressure(o.Rows))
 	log := slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn)
 	m.handler = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorLog: log, ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4,

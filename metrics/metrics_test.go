@@ -50,6 +50,11 @@ func (w *world) Depths(context.Context) (store.Depths, error) {
 // WALSize is some size.
 func (w *world) WALSize() int64 { return 4096 }
 
+// Pressure is some pressure.
+func (w *world) Pressure() store.Pressure {
+	return store.Pressure{Receives: store.Load{Items: 7, Bytes: 7000}, Accepts: store.Load{Items: 8, Bytes: 8000}, RefusedReceives: 9, RefusedAccepts: 10}
+}
+
 // drive uses every Observer, with every value that a label can have.
 func (w *world) drive() {
 	for _, status := range []int{200, 401, 413, 503} {
@@ -140,6 +145,9 @@ func TestScrape(t *testing.T) {
 		`parley_writer_batch_items_sum 17`,
 		`parley_writer_batch_duration_seconds_sum 0.004`,
 		`parley_writer_commit_duration_seconds_sum 0.003`,
+		`parley_writer_waiting{write="receive"} 7`, `parley_writer_waiting{write="accept"} 8`,
+		`parley_writer_waiting_bytes{write="receive"} 7000`, `parley_writer_waiting_bytes{write="accept"} 8000`,
+		`parley_writer_refused_total{write="receive"} 9`, `parley_writer_refused_total{write="accept"} 10`,
 		`parley_jobs{state="ready"} 3`, `parley_jobs{state="waiting"} 2`, `parley_jobs{state="sending"} 1`,
 		`parley_oldest_job_age_seconds 60`, `parley_endpoints_lagging 4`, `parley_dead_letters 5`,
 		`parley_channels{provider="telegram",state="connecting"} 1`,

@@ -65,7 +65,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, errors.Join(err, db.backend.close())
 	}
 	for n := range db.backend.lanes() {
-		l := &lane{db: db, number: n, wake: make(chan struct{}, 1)}
+		l := newLane(db, n)
 		db.lanes = append(db.lanes, l)
 		db.running.Go(l.run)
 	}
@@ -124,6 +124,19 @@ func (db *DB) checkKeys(ctx context.Context) error {
 	}
 	return parley.Errorf(parley.KindInvalid, "the keyset does not belong to this database: it was sealed with key "+stored+
 		"; put the keyset file that goes with it in its place")
+}
+
+// CheckBlobs refuses a store of files that is not the one that was used first.
+func (db *DB) CheckBlobs(ctx context.Context, id string) error {
+	stored, err := db.setting(ctx, blobsSetting, id)
+	if err == nil && stored == id {
+		_, err = db.setting(ctx, blobsSince, strconv.FormatInt(millis(db.now()), 10))
+	}
+	if err != nil || stored == id {
+		return err
+	}
+	return parley.Errorf(parley.KindInvalid, "these are not the files of this database, which are in the store with the identity "+stored+
+		" (this one has "+id+"); give the right place with --blobs")
 }
 
 // setting returns a setting, storing the value given if there is none.

@@ -11,9 +11,9 @@ import (
 	"github.com/parley-im/parley/render"
 )
 
-// echo deals with a message of our own account that the provider reports. It may
-// be one that we sent: then there is nothing to store. While a part of the
-// conversation is being sent nobody can tell yet, so it waits for the outcome.
+// echo deals with a message that may be our own account's. If it is one that we
+// sent there is nothing to store. While a part of the conversation is being sent
+// nobody can tell yet, so it waits for the outcome.
 func (r *receiver) echo(i *receiveItem, what connector.Message) (kept bool, err error) {
 	if i.conv == nil {
 		return false, nil
@@ -31,7 +31,7 @@ func (r *receiver) echo(i *receiveItem, what connector.Message) (kept bool, err 
 	if err != nil || sending == 0 {
 		return false, err
 	}
-	body, err := json.Marshal(heldEcho{i.message, i.files, what, i.event().ID, millis(i.event().At)})
+	body, err := json.Marshal(heldEcho{i.message, i.files, what, i.event().ID, millis(i.event().At), i.event().From})
 	if err != nil {
 		return false, err
 	}
@@ -48,6 +48,7 @@ type heldEcho struct {
 	Message    connector.Message
 	ProviderID string
 	At         int64
+	From       connector.Person
 }
 
 // settleEchoes looks at the echoes held for conversations with an outcome: the
@@ -98,7 +99,7 @@ func (f *finisher) dropEcho(id int64) error {
 	return err
 }
 
-// releaseEcho stores an own message that was written by other means.
+// releaseEcho stores a message that was written by other means.
 func (f *finisher) releaseEcho(id int64, conversation parley.ConversationID, e *heldEcho) error {
 	var sending int64
 	err := f.tx.one("SELECT COUNT(*) FROM job WHERE conversation_id = $1 AND done_at = 0 AND state = 'sending'", []any{int64(conversation)}, &sending)
@@ -107,9 +108,12 @@ func (f *finisher) releaseEcho(id int64, conversation parley.ConversationID, e *
 	}
 	v := f.convs.byID[conversation]
 	m := &parley.Message{
-		ID: e.ID, Company: v.Company, Channel: v.Channel, Conversation: v.ID, Text: e.Message.Text, Ack: parley.AckSent,
+		ID: e.ID, Company: v.Company, Channel: v.Channel, Conversation: v.ID, Income: !e.Message.Own, Text: e.Message.Text, Ack: parley.AckSent,
 		ProviderID: e.ProviderID, Forwarded: e.Message.Forwarded, Payload: e.Message.Payload, Location: e.Message.Location,
 		CreatedAt: f.tx.past(moment(e.At)),
+	}
+	if m.Income {
+		m.Author = publicID(connector.Chat{}, e.From)
 	}
 	rows := attachmentRows()
 	f.tx.attach(&rows, v, m, e.Message.Files, e.Files)

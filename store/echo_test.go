@@ -1,8 +1,12 @@
 package store_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/parley-im/parley"
 	"github.com/parley-im/parley/connector"
@@ -222,6 +226,40 @@ func TestReplyToEchoed(t *testing.T) {
 		list, err := w.db.Messages(t.Context(), conv, store.Page{Limit: 10})
 		if err != nil || list[len(list)-1].ReplyTo != job.Message {
 			t.Errorf("messages %+v, %v: the last one answers %d", list, err, job.Message)
+		}
+	})
+}
+
+// TestEchoOfBroadcast: a post of ours in a broadcast channel comes back in the
+// channel's own name, while it is sent or later, and is no message of a customer.
+func TestEchoOfBroadcast(t *testing.T) {
+	t.Parallel()
+	post := func(w *world, id, text string) store.Received {
+		r := inGroup(w.ch, "-100", id, connector.Message{Text: text})
+		return receive(w.t, w.db, r)[0]
+	}
+	eachWorld(t, func(t *testing.T, w *world) {
+		v := post(w, "1", "by an editor").Conversation
+		work := w.claim(w.say(v, "ours").ID)
+		post(w, "2", "ours")
+		post(w, "3", "by an editor, meanwhile")
+		w.finish(work, delivered("2"))
+		if out := post(w, "2", "ours"); !out.Duplicate {
+			t.Errorf("the post once more: %+v", out)
+		}
+		w.finish(w.claim(w.say(v, "ours again").ID), delivered("4"))
+		if out := post(w, "4", "ours again"); !out.Duplicate {
+			t.Errorf("a post that came back later: %+v", out)
+		}
+		var got []string
+		for _, m := range w.messages(v) {
+			got = append(got, fmt.Sprint(m.Income, " ", m.Text))
+		}
+		want := []string{"true by an editor", "false ours", "true by an editor, meanwhile", "false ours again"}
+		slices.Sort(got) // what was held is stored with the outcome, under its earlier id
+		slices.Sort(want)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("messages (-want +got):\n%s", diff)
 		}
 	})
 }

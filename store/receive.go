@@ -325,9 +325,13 @@ func (r *receiver) open(i *receiveItem, own bool) error {
 	return r.convs.announce(i.conv)
 }
 
+// spokesman reports whether a group speaks for itself, as a broadcast channel
+// does. Then a message that we sent comes back without a word about whose it is.
+func spokesman(e *connector.Event) bool { return e.Chat.Group && e.From.ID == e.Chat.ID }
+
 // message stores a message that was received, or written by the account elsewhere.
 func (r *receiver) message(i *receiveItem, what connector.Message) error {
-	if what.Own {
+	if what.Own || spokesman(i.event()) {
 		kept, err := r.echo(i, what)
 		if err != nil || kept {
 			return err

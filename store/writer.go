@@ -24,6 +24,7 @@ const batchTimeout = 30 * time.Second
 type call struct {
 	left atomic.Int32
 	done chan struct{}
+	lane *lane // where its items wait, if they can be taken back; set by submit
 }
 
 func newCall(items int) *call {
@@ -33,12 +34,16 @@ func newCall(items int) *call {
 }
 
 // wait blocks until all items have ended. A caller that goes away earlier learns
-// nothing of its items; they are committed whole or not at all all the same.
+// nothing of its items: each that is in a batch by then is committed whole or not
+// at all, and what waits of receives and accepts is dropped.
 func (c *call) wait(ctx context.Context) error {
 	select {
 	case <-c.done:
 		return nil
 	case <-ctx.Done():
+		if c.lane != nil {
+			c.lane.forget(c)
+		}
 		return ctx.Err()
 	}
 }
@@ -47,6 +52,7 @@ func (c *call) wait(ctx context.Context) error {
 type item struct {
 	call *call
 	err  error // why it alone failed
+	size int64 // in bytes, as its door has counted it
 }
 
 func (i *item) end() {
@@ -151,10 +157,13 @@ type lane struct {
 	number int
 	wake   chan struct{}
 
-	mu     sync.Mutex
-	queue  batch
-	hot    bool // the last turn went to a batch of hot items
-	closed bool
+	mu       sync.Mutex
+	queue    batch
+	receives door
+	accepts  door
+	told     time.Time // when the log was last told that it refuses
+	hot      bool      // the last turn went to a batch of hot items
+	closed   bool
 }
 
 // laneOf returns the lane of a company, always the same one.
@@ -164,19 +173,15 @@ func (db *DB) laneOf(id parley.CompanyID) *lane {
 
 var errClosed = parley.Errorf(parley.KindUnavailable, "the gateway is stopping")
 
-// submit adds items to the queue. It fails only once the lane is closed.
+// submit adds the items of one call to the queue, all or none. It does not block.
+// It fails once the lane is closed, and with ErrBusy if there is no room for
+// receives or accepts; other items are never refused.
 func (l *lane) submit(add func(queue *batch)) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return errClosed
+	tell, err := l.enqueue(add)
+	if tell {
+		l.db.log.Warn("the database cannot keep up: what is more than it commits is answered 503", "lane", l.number)
 	}
-	add(&l.queue)
-	select {
-	case l.wake <- struct{}{}:
-	default:
-	}
-	return nil
+	return err
 }
 
 // run hands one hot item in and waits until it has ended. The error of ctx leaves
@@ -236,6 +241,8 @@ func (l *lane) next() *batch {
 	b.receives = take(&l.queue.receives, maxBatch)
 	b.accepts = take(&l.queue.accepts, maxBatch)
 	b.delivers = take(&l.queue.delivers, maxBatch)
+	leave(&l.receives, b.receives)
+	leave(&l.accepts, b.accepts)
 	return b
 }
 

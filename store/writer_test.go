@@ -13,37 +13,6 @@ import (
 	"github.com/parley-im/parley/store/storetest"
 )
 
-// TestCallerGone cancels a caller while its items wait for their batch: all of
-// them are stored.
-func TestCallerGone(t *testing.T) {
-	t.Parallel()
-	eachWorld(t, func(t *testing.T, w *world) {
-		release := holdLane(t, w)
-		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan []error)
-		go func() {
-			_, errs := w.db.Receive(ctx, says(w.ch, "1", "10", "a"), says(w.ch, "1", "11", "b"))
-			done <- errs
-		}()
-		for store.QueueLen(w.db, w.company) < 2 {
-			yield()
-		}
-		cancel()
-		for _, err := range <-done {
-			if !errors.Is(err, context.Canceled) {
-				t.Errorf("error %v, want the context's", err)
-			}
-		}
-		release()
-		for _, out := range receive(t, w.db, says(w.ch, "1", "10", "a"), says(w.ch, "1", "11", "b")) {
-			if !out.Duplicate {
-				t.Errorf("result %+v: the call that was given up did not store it", out)
-			}
-		}
-		w.wantLog("conversation/new message/new message/new")
-	})
-}
-
 // TestTxCallerGone gives up a transaction: what it returns is not what the writer
 // may be storing at that moment. The race detector watches.
 func TestTxCallerGone(t *testing.T) {
