@@ -24,6 +24,7 @@ type attempt struct {
 
 	grant parley.Grant // under which the item was queued
 	parts int
+	time  time.Duration // that the provider may take for the part
 }
 
 // An outcome is how an attempt ended, for the runner.
@@ -46,7 +47,18 @@ const (
 	claimMargin = 5 * time.Second
 	// faultsAllowed is how often a job may fail before its claim by our own fault.
 	faultsAllowed = 3
+	// uploadRate is how many bytes of a file are taken to leave in a second at
+	// least. A slow line must not make a send that goes on look like one that failed.
+	uploadRate = 128 << 10
 )
+
+// uploadTime returns how much longer than a text a file may take.
+func uploadTime(a *parley.Attachment) time.Duration {
+	if a == nil {
+		return 0
+	}
+	return time.Duration(a.Size/uploadRate) * time.Second
+}
 
 // deliver takes the item's part from plan to outcome.
 func (a *attempt) deliver() outcome {
@@ -61,6 +73,7 @@ func (a *attempt) deliver() outcome {
 	if !a.granted() {
 		return a.outcome()
 	}
+	a.time = a.o.cfg.SendTimeout + uploadTime(part.File)
 	deadline, err := a.claim(plan)
 	switch {
 	case parley.KindOf(err) == parley.KindConflict:
@@ -171,7 +184,7 @@ const reasonInternal = "internal error"
 // claim records that the part is about to leave. Without a commit nothing may.
 func (a *attempt) claim(plan []store.Planned) (deadline time.Time, err error) {
 	w := a.item.work
-	deadline = a.o.cfg.Now().Add(a.o.cfg.SendTimeout + claimMargin)
+	deadline = a.o.cfg.Now().Add(a.time + claimMargin)
 	c := &store.Claim{Job: w.Job.ID, Company: w.Job.Company, Grant: a.grant, Part: w.Job.Part, Plan: plan, Deadline: deadline}
 	err = a.o.cfg.Store.Claim(a.o.work, c)
 	w.Claimed(c)
@@ -183,7 +196,7 @@ func (a *attempt) claim(plan []store.Planned) (deadline time.Time, err error) {
 // would hardly have time to be answered.
 func (a *attempt) late(deadline time.Time) bool {
 	left := deadline.Sub(a.o.cfg.Now()) - claimMargin
-	return !a.granted() || left < a.o.cfg.SendTimeout/2 || a.o.stopping()
+	return !a.granted() || left < a.time/2 || a.o.stopping()
 }
 
 // granted reports whether the company is still ours, and has been since the item

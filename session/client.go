@@ -129,6 +129,7 @@ func (m *Manager) open(ctx context.Context, ch *parley.Channel) (line, error) {
 func (m *Manager) env(ch *parley.Channel) connector.Env {
 	return connector.Env{
 		HTTP:  m.cfg.HTTP,
+		Files: m.cfg.Files,
 		State: &state{rows: m.cfg.Store, grants: m.cfg.Grants, channel: ch.ID, company: ch.Company},
 		Log:   m.log(ch),
 		Now:   m.cfg.Now,

@@ -64,6 +64,7 @@ type config struct {
 	logging
 	retention
 	metricsListen
+	fileStore
 	Listen       string        `default:"127.0.0.1:8080" help:"Address of API, callbacks and health checks; port 0 picks one." placeholder:"HOST:PORT"`
 	PublicURL    string        `name:"public-url" help:"Base of the callback addresses given to providers. Without it, providers that can be polled are polled." placeholder:"URL"`
 	Node         string        `help:"Name of this node in leases (default: host name and a random suffix)." placeholder:"NAME"`
@@ -78,6 +79,7 @@ type config struct {
 	JobExpiry           time.Duration  `default:"24h" help:"A message not sent by then is not delivered."`
 	SendTimeout         time.Duration  `default:"30s" help:"How long a messenger may take to answer a send; then the outcome is unknown."`
 	ConnectGrace        time.Duration  `default:"15m" help:"How long messages wait for a channel that is connecting or logged out."`
+	MaxFile             int64          `default:"64" help:"Largest file that is taken in or sent, in MiB."`
 	Pace                string         `default:"on" enum:"on,off" help:"off switches off our own pacing towards providers; their 429 is still obeyed."`
 	Disable             []string       `help:"Providers that this installation does not offer." placeholder:"NAME,…"`
 
@@ -116,6 +118,9 @@ func (c *config) validate() error {
 		if f.d <= 0 {
 			return parley.Errorf(parley.KindInvalid, f.name+": want more than 0")
 		}
+	}
+	if c.MaxFile < 1 {
+		return parley.Errorf(parley.KindInvalid, "--max-file: want at least 1")
 	}
 	known := names(c.all())
 	for _, name := range c.Disable {

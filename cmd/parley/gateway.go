@@ -11,6 +11,8 @@ import (
 
 	"github.com/parley-im/parley"
 	"github.com/parley-im/parley/api"
+	"github.com/parley-im/parley/attachment"
+	"github.com/parley-im/parley/blob"
 	"github.com/parley-im/parley/connector"
 	"github.com/parley-im/parley/fetch"
 	"github.com/parley-im/parley/inbox"
@@ -32,6 +34,8 @@ type gateway struct {
 	hold      *hold
 	listener  *listener
 	sessions  *session.Manager
+	blobs     blob.Store
+	files     *attachment.Service
 	inbox     *inbox.Inbox
 	outbox    *outbox.Outbox
 	deliverer *webhook.Deliverer
@@ -78,6 +82,9 @@ func (g *gateway) open(ctx context.Context) error {
 	if c.publicSelf {
 		c.PublicURL = "http://" + g.listener.address()
 	}
+	if err = g.openFiles(ctx); err != nil {
+		return err
+	}
 	if err = g.joinHold(ctx); err != nil {
 		return err
 	}
@@ -97,7 +104,8 @@ func (g *gateway) join(ctx context.Context) error {
 		Sink: func(ctx context.Context, ch *parley.Channel, source string, events ...connector.Event) error {
 			return g.inbox.Store(ctx, ch, source, events...)
 		},
-		Base: func(name string) string { return g.config.base(offered[name].Spec()) },
+		Files: attachment.NewFiles(g.db, g.blobs),
+		Base:  func(name string) string { return g.config.base(offered[name].Spec()) },
 	})
 	g.inbox = inbox.New(inbox.Config{Store: g.db, Clients: g.sessions, Log: g.log, Observe: g.metrics})
 	g.outbox = outbox.New(outbox.Config{
@@ -105,6 +113,9 @@ func (g *gateway) join(ctx context.Context) error {
 		SendTimeout: g.config.SendTimeout, StopTimeout: g.config.StopTimeout, Pace: g.config.Pace == "on", LoggedOut: g.loggedOut,
 		Observe: g.metrics,
 	})
+	if err := g.joinFiles(); err != nil {
+		return err
+	}
 	g.joinJanitor()
 	if err := g.joinWebhooks(targets); err != nil {
 		return err
@@ -112,6 +123,7 @@ func (g *gateway) join(ctx context.Context) error {
 	g.db.SetHooks(store.Hooks{
 		Events: g.deliverer.Wake, Endpoint: g.deliverer.EndpointChanged, Ready: g.outbox.Wake,
 		Channel: func(id parley.ChannelID) { g.sessions.Changed(id); g.outbox.Changed(id) },
+		Files:   g.files.Wake,
 		Batch:   g.metrics.Batch,
 	})
 	return g.joinAPI(ctx, offered, targets)
@@ -157,7 +169,7 @@ func (g *gateway) joinAPI(ctx context.Context, offered map[string]connector.Prov
 		specs[name] = p.Spec()
 	}
 	g.api = api.New(api.Config{
-		Store: g.db, Providers: specs, PageKey: key, Log: g.log, Observe: g.metrics.Request,
+		Store: g.db, Files: g.files, Providers: specs, PageKey: key, Log: g.log, Observe: g.metrics.Request,
 		TestWebhook: func(ctx context.Context, url string) error { return webhook.Test(ctx, targets, url) },
 	})
 	if err := g.metrics.listen(g.config.MetricsListen, g.log); err != nil {
@@ -190,7 +202,7 @@ func (g *gateway) Run(ctx context.Context) error {
 	defer lost(nil)
 	parts := []*part{
 		{name: "lease", run: g.lease.Run}, {name: "webhooks", run: g.deliverer.Run},
-		{name: "hold", run: g.hold.Run}, {name: "outbox", run: g.outbox.Run}, {name: "sessions", run: g.sessions.Run},
+		{name: "hold", run: g.hold.Run}, {name: "outbox", run: g.outbox.Run}, {name: "files", run: g.files.Run}, {name: "sessions", run: g.sessions.Run},
 		{name: "janitor", run: g.janitor.Run},
 	}
 	defer g.metrics.serve(lost)()
@@ -243,6 +255,7 @@ func (g *gateway) stop(ctx context.Context, parts []*part, serving *sync.WaitGro
 		parts[n].stop()
 		<-parts[n].done
 	}
+	g.inbox.Wait()
 	err := g.close()
 	g.log.Info("stopped", "took_ms", time.Since(begun).Milliseconds())
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {

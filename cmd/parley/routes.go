@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/parley-im/parley/attachment"
 )
 
 // readyTimeout bounds what a readiness check may take.
@@ -19,6 +21,8 @@ func (g *gateway) routes() http.Handler {
 		switch {
 		case strings.HasPrefix(path, "/callbacks/"):
 			g.inbox.ServeHTTP(w, r)
+		case strings.HasPrefix(path, attachment.Prefix):
+			g.files.ServeHTTP(w, r)
 		case path == "/healthz":
 			answer(w, http.StatusOK, map[string]any{"status": "ok", "version": version()})
 		case path == "/readyz":
