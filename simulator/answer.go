@@ -14,9 +14,12 @@ type Answer struct {
 	Type   string      // Content-Type; empty means application/json
 	Header http.Header // further headers; may be nil
 	Body   []byte
+
+	flow func(w http.ResponseWriter, body []byte) // how a fault writes Body; nil: at once
 }
 
-// Write sends the answer.
+// Write sends the answer. It blocks as long as a fault commands, and panics with
+// http.ErrAbortHandler where one closes the connection in the middle of the body.
 func (a Answer) Write(w http.ResponseWriter) {
 	for name, values := range a.Header {
 		w.Header()[name] = values
@@ -26,6 +29,10 @@ func (a Answer) Write(w http.ResponseWriter) {
 	}
 	w.Header().Set("Content-Type", a.Type)
 	w.WriteHeader(a.Status)
+	if a.flow != nil {
+		a.flow(w, a.Body)
+		return
+	}
 	_, _ = w.Write(a.Body) // a client that hung up is no concern of the simulator
 }
 

@@ -19,7 +19,8 @@
 //
 //	GET    sent    what the gateway sent and the provider accepted: account, method, after, limit, wait (seconds, at most 60)
 //	GET    log     the last requests: after, limit
-//	POST   faults  add a fault: kind, method, account, chat, times, delay_ms, retry_after, status
+//	POST   faults  add a fault: kind, method, account, chat, times, delay_ms, retry_after, status;
+//	               the kinds are named at FaultKind, those for the body of a download included
 //	GET    faults  list them; DELETE faults removes all, or one by id
 //
 // Every provider adds: POST accounts, GET accounts, POST people, GET people,

@@ -12,6 +12,7 @@ import (
 type FaultKind string
 
 // The kinds of fault. The first group meets the gateway's calls, the second the
+// body of an answer that is right in itself, such as a download, the third the
 // callbacks to the gateway.
 const (
 	FaultStatus    FaultKind = "status"     // Status with the provider's error body; not processed
@@ -23,6 +24,12 @@ const (
 	FaultSlow      FaultKind = "slow"       // Delay, then processed and answered
 	FaultLate      FaultKind = "late"       // processed at once, answered after Delay
 
+	FaultCutBody FaultKind = "cut_body" // Content-Length is right, the connection is closed after half of the body
+	FaultShort   FaultKind = "short"    // half of the body, with the Content-Length of the half
+	FaultLong    FaultKind = "long"     // the body twice, with the Content-Length of that
+	FaultEndless FaultKind = "endless"  // the body again and again, until the gateway hangs up
+	FaultTrickle FaultKind = "trickle"  // the body in pieces, the last of them after Delay
+
 	FaultTwice       FaultKind = "twice"        // a callback that was accepted is made once more
 	FaultReorder     FaultKind = "reorder"      // an event waits until the next one of its chat was accepted
 	FaultWrongSecret FaultKind = "wrong_secret" // one attempt carries a wrong secret
@@ -30,6 +37,7 @@ const (
 
 var callFaults = []FaultKind{
 	FaultStatus, FaultHTML, FaultGarbage, FaultThrottle, FaultCutBefore, FaultCutAfter, FaultSlow, FaultLate,
+	FaultCutBody, FaultShort, FaultLong, FaultEndless, FaultTrickle,
 }
 
 var callbackFaults = []FaultKind{FaultTwice, FaultReorder, FaultWrongSecret}
@@ -47,12 +55,12 @@ type Fault struct {
 	Account    string    `json:"account,omitempty"`
 	Chat       string    `json:"chat,omitempty"`
 	Times      int       `json:"times"`                 // how often still; -1 until removed; 0 when added means 1
-	DelayMS    int64     `json:"delay_ms,omitempty"`    // milliseconds, for slow and late; at most ten minutes
+	DelayMS    int64     `json:"delay_ms,omitempty"`    // milliseconds, for slow, late and trickle; at most ten minutes
 	RetryAfter int       `json:"retry_after,omitempty"` // seconds, for throttle; 0 means 1
 	Status     int       `json:"status,omitempty"`      // 400–599, for status; 0 means 500
 }
 
-// Delay is how long slow and late wait.
+// Delay is how long slow, late and trickle take.
 func (f Fault) Delay() time.Duration { return time.Duration(f.DelayMS) * time.Millisecond }
 
 func (f Fault) matches(method, account, chat string) bool {
@@ -81,9 +89,9 @@ func (f Fault) checked() (Fault, error) {
 
 func (f Fault) checkedForKind() (Fault, error) {
 	switch f.Kind {
-	case FaultSlow, FaultLate:
+	case FaultSlow, FaultLate, FaultTrickle:
 		if f.DelayMS == 0 {
-			return f, invalid("slow and late need delay_ms")
+			return f, invalid("slow, late and trickle need delay_ms")
 		}
 	case FaultThrottle:
 		f.RetryAfter = max(f.RetryAfter, 1)

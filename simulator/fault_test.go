@@ -23,6 +23,7 @@ func TestFaultsRefuse(t *testing.T) {
 		{"times below -1", simulator.Fault{Kind: "html", Times: -2}},
 		{"slow without delay", simulator.Fault{Kind: "slow"}},
 		{"late without delay", simulator.Fault{Kind: "late"}},
+		{"trickle without delay", simulator.Fault{Kind: "trickle"}},
 		{"negative delay", simulator.Fault{Kind: "slow", DelayMS: -1}},
 		{"endless delay", simulator.Fault{Kind: "slow", DelayMS: 600_001}},
 		{"negative retry_after", simulator.Fault{Kind: "throttle", RetryAfter: -1}},

@@ -65,6 +65,9 @@ func decodeLoose(r *http.Request, limit int64) (Params, error) {
 }
 
 func decode(r *http.Request, limit int64, media, boundary string) (Params, error) {
+	if media == "multipart/form-data" && r.Body != nil && r.ContentLength != 0 {
+		return decodeMultipart(r, limit, boundary)
+	}
 	body, err := readBody(r, limit)
 	if err != nil {
 		return Params{}, err
@@ -79,8 +82,21 @@ func decode(r *http.Request, limit int64, media, boundary string) (Params, error
 		err = p.addQuery(string(body))
 	case media == "application/json":
 		err = p.addJSON(body)
-	case media == "multipart/form-data":
+	}
+	return p, err
+}
+
+// decodeMultipart reads the parts as they come, so that a file is in memory once.
+func decodeMultipart(r *http.Request, limit int64, boundary string) (Params, error) {
+	p := Params{values: make(map[string]string, 8)}
+	body := http.MaxBytesReader(nil, r.Body, limit)
+	err := p.addQuery(r.URL.RawQuery)
+	if err == nil {
 		err = p.addMultipart(body, boundary)
+	}
+	_, rest := io.Copy(io.Discard, body) // what is too large counts before what is malformed
+	if _, ok := errors.AsType[*http.MaxBytesError](rest); ok {
+		return Params{}, ErrTooLarge
 	}
 	return p, err
 }
@@ -134,11 +150,11 @@ func plain(raw json.RawMessage) string {
 	return string(raw)
 }
 
-func (p *Params) addMultipart(body []byte, boundary string) error {
+func (p *Params) addMultipart(body io.Reader, boundary string) error {
 	if boundary == "" {
 		return invalid("the multipart form has no boundary")
 	}
-	form := multipart.NewReader(bytes.NewReader(body), boundary)
+	form := multipart.NewReader(body, boundary)
 	for {
 		part, err := form.NextPart()
 		if errors.Is(err, io.EOF) {

@@ -114,6 +114,13 @@ func TestDecodeRefuses(t *testing.T) {
 	if _, err := simulator.Decode(request("", form, "text=hello"), 10); err != nil {
 		t.Errorf("Decode of 10 bytes with a limit of 10: %v", err)
 	}
+	size := int64(len(multiBody))
+	if _, err := simulator.Decode(request("", multi, multiBody), size-1); !errors.Is(err, simulator.ErrTooLarge) {
+		t.Errorf("Decode of a multipart form one byte over the limit = %v, want ErrTooLarge", err)
+	}
+	if _, err := simulator.Decode(request("", multi, multiBody), size); err != nil {
+		t.Errorf("Decode of a multipart form as long as the limit: %v", err)
+	}
 }
 
 func TestParams(t *testing.T) {

@@ -3,6 +3,8 @@ package simulator
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strconv"
 	"time"
 )
 
@@ -20,7 +22,8 @@ type Call struct {
 
 // Play answers the call as the fault commands. It reports false when the
 // connection is to be closed without an answer; the handler then panics with
-// http.ErrAbortHandler. It blocks for the fault's delay, even when the client
+// http.ErrAbortHandler, as the answer's Write does when the fault cuts the body
+// short. It blocks for the fault's delay, even when the client
 // has gone: a request that arrived is processed, as at a real provider.
 func (f Fault) Play(c Call) (Answer, bool) {
 	switch f.Kind {
@@ -46,7 +49,76 @@ func (f Fault) Play(c Call) (Answer, bool) {
 		a := c.Process()
 		return a, Sleep(context.Background(), c.Done, f.Delay())
 	}
-	return c.Process(), true
+	return f.spoil(c), true
+}
+
+// spoil processes the call and lets the body of its answer go wrong.
+func (f Fault) spoil(c Call) Answer {
+	a := c.Process()
+	half := len(a.Body) / 2
+	switch f.Kind {
+	case FaultShort:
+		a.Body = a.Body[:half]
+	case FaultLong:
+		a.Body = append(slices.Clone(a.Body), a.Body...)
+	case FaultCutBody:
+		a.flow = func(w http.ResponseWriter, body []byte) { cut(w, body[:half]) }
+	case FaultEndless:
+		a.flow = func(w http.ResponseWriter, body []byte) { repeat(w, body, c.Done) }
+	case FaultTrickle:
+		a.flow = func(w http.ResponseWriter, body []byte) { trickle(w, body, f.Delay(), c.Done) }
+	default:
+		return a
+	}
+	a.Header = a.Header.Clone()
+	a.Header.Del("Content-Length")
+	if f.Kind != FaultEndless {
+		if a.Header == nil {
+			a.Header = make(http.Header)
+		}
+		a.Header.Set("Content-Length", strconv.Itoa(len(a.Body)))
+	}
+	return a
+}
+
+// cut writes what is left of a body and closes the connection.
+func cut(w http.ResponseWriter, rest []byte) {
+	_, _ = w.Write(rest)
+	_ = http.NewResponseController(w).Flush() // what cannot be flushed is cut all the same
+	panic(http.ErrAbortHandler)
+}
+
+// repeat writes the body until the gateway hangs up.
+func repeat(w http.ResponseWriter, body []byte, done <-chan struct{}) {
+	if len(body) == 0 {
+		body = []byte{'\n'}
+	}
+	for {
+		select {
+		case <-done:
+			panic(http.ErrAbortHandler)
+		default:
+		}
+		if _, err := w.Write(body); err != nil {
+			return
+		}
+	}
+}
+
+// pieces is in how many parts a trickling body comes.
+const pieces = 10
+
+// trickle writes the body in pieces spread over d.
+func trickle(w http.ResponseWriter, body []byte, d time.Duration, done <-chan struct{}) {
+	for i := range pieces {
+		if !Sleep(context.Background(), done, d/pieces) {
+			panic(http.ErrAbortHandler)
+		}
+		if _, err := w.Write(body[len(body)*i/pieces : len(body)*(i+1)/pieces]); err != nil {
+			return
+		}
+		_ = http.NewResponseController(w).Flush() // a recorder in a test may not know how
+	}
 }
 
 const badGateway = `<html>

@@ -37,15 +37,38 @@ type bot struct {
 	hooking   int      // counts setWebhook calls, to notice races
 	hookedAt  time.Time
 	queries   map[string]time.Time // callback queries not answered yet
+	readsAll  bool                 // privacy mode is off
 	pace      *rate.Limiter
 }
 
-// A chat is one private chat of a bot.
+// A chat is one chat of a bot: with a person, or in a group or channel.
 type chat struct {
-	person  *person
-	blocked bool
-	lastID  int64 // of messages, in both directions
+	person  *person       // nil in a group
+	group   *group        // nil in a private chat
+	status  string        // of the bot in the group: administrator, member, left or kicked
+	blocked bool          // by the person
+	lastID  int64         // of messages, in both directions
+	denied  []string      // what the bot may not send there, as in refusals: photos
+	minute  *rate.Limiter // of a group, beside pace
 	pace    *rate.Limiter
+}
+
+// next is the id of the chat's next message. Supergroups and channels count for
+// all their members, other chats for this bot. The caller holds the bot's lock.
+func (ch *chat) next() int64 {
+	if ch.group != nil && ch.group.kind != chatGroup {
+		return ch.group.last.Add(1)
+	}
+	ch.lastID++
+	return ch.lastID
+}
+
+// info is the chat as messages show it.
+func (ch *chat) info() *chatInfo {
+	if ch.group != nil {
+		return ch.group.info.Load()
+	}
+	return &ch.person.profile.Load().chat
 }
 
 // Account describes a bot to a test or to the control API.

@@ -18,11 +18,21 @@ func (s *Server) newControl() *simulator.Control {
 	for pattern, verb := range map[string]func(simulator.Params) (any, error){
 		"GET accounts": s.listAccounts, "POST accounts": s.makeAccount,
 		"GET people": s.listPeople, "POST people": s.makePerson,
-		"POST say": s.say, "POST start": s.start, "POST edit": s.edit, "POST press": s.press,
+		"POST say": s.say, "POST start": s.start, "POST edit": s.editLine, "POST press": s.press,
 		"POST block": s.block, "POST unblock": s.unblock, "POST rename": s.rename,
 		"POST deactivate": s.deactivate, "POST raw": s.raw, "POST revoke": s.revoke, "POST reset": s.reset,
+		"POST album": s.sayAlbum, "POST move": s.movePlace, "POST expire": s.expire,
+		"POST unavailable": s.unavailable, "POST privacy": s.privacy, "POST avatar": s.avatar,
+		"GET groups": s.listGroups, "POST groups": s.makeGroup, "POST add": s.addToGroup,
+		"POST promote": s.promote, "POST kick": s.kick, "POST join": s.join, "POST leave": s.leaveGroup,
+		"POST title": s.setTitle, "POST topic": s.makeTopic, "POST migrate": s.migrateGroup,
+		"POST restrict": s.restrict, "POST web": s.publish,
 	} {
 		c.Handle(pattern, func(_ context.Context, p simulator.Params) (any, error) { return verb(p) })
+	}
+	for _, kind := range contentVerbs {
+		verb := s.sayKind(kind)
+		c.Handle("POST "+kind, func(_ context.Context, p simulator.Params) (any, error) { return verb(p) })
 	}
 	return c
 }
@@ -49,23 +59,15 @@ func (s *Server) makePerson(p simulator.Params) (any, error) {
 }
 
 func (s *Server) say(p simulator.Params) (any, error) {
-	reply, err := p.Int("reply_to", 0)
+	l, err := lineOf(p)
 	if err != nil {
 		return nil, err
 	}
-	return s.Say(Line{Account: p.Get("account"), Person: p.Get("person"), Text: p.Get("text"), ReplyTo: reply})
+	return s.Say(l)
 }
 
 func (s *Server) start(p simulator.Params) (any, error) {
 	return s.Start(p.Get("account"), p.Get("person"), p.Get("payload"))
-}
-
-func (s *Server) edit(p simulator.Params) (any, error) {
-	id, err := p.Int("message_id", 0)
-	if err != nil {
-		return nil, err
-	}
-	return s.Edit(p.Get("account"), p.Get("person"), id, p.Get("text"))
 }
 
 // pressed is Said with the id of the question, a string at Telegram.
@@ -79,7 +81,8 @@ func (s *Server) press(p simulator.Params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	said, query, err := s.Press(p.Get("account"), p.Get("person"), id, p.Get("data"))
+	said, query, err := s.Tap(Tap{Account: p.Get("account"), Person: p.Get("person"), Chat: p.Get("chat"), MessageID: id,
+		Data: p.Get("data"), Inaccessible: p.Bool("inaccessible"), Inline: p.Bool("inline")})
 	return pressed{said, query}, err
 }
 

@@ -12,15 +12,16 @@ import (
 	"github.com/parley-im/parley/simulator"
 )
 
-// maxBody bounds a request: the 50 MB a bot may upload and some form around it.
-// Source: Bot API, Sending files, read 2026-11.
+// maxBody bounds a request to the cloud server, in bytes: the 50 MB a bot may
+// upload and some form around it. Source: Bot API, Sending files, read 2026-11.
 const maxBody = 51 << 20
 
 // An apiError is a refusal as the Bot API words it.
 type apiError struct {
 	code       int
 	text       string
-	retryAfter int // seconds; 0: not told
+	retryAfter int   // seconds; 0: not told
+	migrateTo  int64 // where the chat is now; 0: not told
 }
 
 // Error returns the description.
@@ -59,7 +60,8 @@ type envelope struct {
 }
 
 type parameters struct {
-	RetryAfter int `json:"retry_after,omitempty"`
+	RetryAfter int   `json:"retry_after,omitempty"`
+	MigrateTo  int64 `json:"migrate_to_chat_id,omitempty"`
 }
 
 // answer puts a method's outcome into the envelope. The HTTP status is the
@@ -85,12 +87,13 @@ func refusal(err error) simulator.Answer {
 		e = &apiError{code: 500, text: "Internal Server Error"}
 	}
 	out := envelope{ErrorCode: e.code, Description: e.text}
-	if e.retryAfter == 0 {
-		return marshal(e.code, out)
+	if e.retryAfter != 0 || e.migrateTo != 0 {
+		out.Parameters = &parameters{RetryAfter: e.retryAfter, MigrateTo: e.migrateTo}
 	}
-	out.Parameters = &parameters{RetryAfter: e.retryAfter}
 	a := marshal(e.code, out)
-	a.Header = http.Header{"Retry-After": {strconv.Itoa(e.retryAfter)}}
+	if e.retryAfter != 0 {
+		a.Header = http.Header{"Retry-After": {strconv.Itoa(e.retryAfter)}}
+	}
 	return a
 }
 
@@ -107,9 +110,6 @@ func scripted(status, retryAfter int) simulator.Answer {
 	if retryAfter > 0 && status == http.StatusTooManyRequests {
 		return refusal(tooMany(retryAfter))
 	}
-	if status == http.StatusUnauthorized {
-		return refusal(errUnauthorized)
-	}
 	return refusal(&apiError{code: status, text: http.StatusText(status), retryAfter: retryAfter})
 }
 
@@ -124,6 +124,10 @@ type request struct {
 
 // ServeHTTP serves the Bot API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, filePrefix) {
+		s.serveFile(w, r)
+		return
+	}
 	start := s.now()
 	q := s.read(r)
 	line := simulator.Request{Time: start, Method: q.method, Chat: q.params.Get("chat_id")}
@@ -162,16 +166,24 @@ func (s *Server) read(r *http.Request) request {
 	}
 	q.bot = s.botOf(q.token)
 	var err error
-	q.params, err = simulator.Decode(r, maxBody)
+	q.params, err = simulator.Decode(r, s.maxBody())
 	switch {
 	case errors.Is(err, simulator.ErrTooLarge):
-		q.err = &apiError{code: 413, text: "Request Entity Too Large"}
+		q.err = errEntityTooLarge
 	case err != nil:
 		q.err = badRequest("can't parse the request body")
 	case r.Method != http.MethodGet && r.Method != http.MethodPost:
 		q.err = &apiError{code: 405, text: "Method Not Allowed"}
 	}
 	return q
+}
+
+// maxBody is the cloud server's limit, or as much as there is memory for.
+func (s *Server) maxBody() int64 {
+	if s.opts.Local {
+		return max(maxBody, s.opts.FileSize)
+	}
+	return maxBody
 }
 
 // split reads /bot<token>/<method>. A malformed token is 404 on the cloud

@@ -3,7 +3,6 @@ package telegramsim
 import (
 	"context"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 
@@ -33,11 +32,31 @@ var methods = table(
 	method{"deleteWebhook", (*call).deleteWebhook},
 	method{"getWebhookInfo", (*call).getWebhookInfo},
 	method{"sendMessage", (*call).sendMessage},
+	method{"sendPhoto", sendFile("photo")},
+	method{"sendDocument", sendFile("document")},
+	method{"sendAudio", sendFile("audio")},
+	method{"sendVideo", sendFile("video")},
+	method{"sendVoice", sendFile("voice")},
+	method{"sendVideoNote", sendFile("video_note")},
+	method{"sendAnimation", sendFile("animation")},
+	method{"sendSticker", sendFile("sticker")},
+	method{"sendMediaGroup", (*call).sendMediaGroup},
+	method{"sendLocation", (*call).sendLocation},
+	method{"sendVenue", (*call).sendVenue},
+	method{"sendContact", (*call).sendContact},
+	method{"sendDice", (*call).sendDice},
+	method{"copyMessage", (*call).copyMessage},
+	method{"forwardMessage", (*call).forwardMessage},
 	method{"sendChatAction", (*call).sendChatAction},
 	method{"editMessageText", (*call).editMessageText},
+	method{"editMessageCaption", (*call).editMessageCaption},
+	method{"editMessageMedia", (*call).editMessageMedia},
 	method{"deleteMessage", (*call).deleteMessage},
+	method{"deleteMessages", (*call).deleteMessages},
 	method{"answerCallbackQuery", (*call).answerCallbackQuery},
 	method{"getChat", (*call).getChat},
+	method{"getFile", (*call).getFile},
+	method{"getUserProfilePhotos", (*call).getUserProfilePhotos},
 	method{"logOut", (*call).logOut},
 	method{"close", (*call).close},
 )
@@ -51,22 +70,7 @@ func table(list ...method) map[string]method {
 }
 
 func (c *call) getMe() (any, error) {
-	return me{user: *c.bot.user, CanJoinGroups: true}, nil
-}
-
-// getChat knows only chats in which somebody has written.
-func (c *call) getChat() (any, error) {
-	p, err := c.recipient()
-	if err != nil {
-		return nil, err
-	}
-	c.bot.mu.Lock()
-	known := c.bot.chats[p.id] != nil
-	c.bot.mu.Unlock()
-	if !known {
-		return nil, errChatNotFound
-	}
-	return p.profile.Load().chat, nil
+	return me{user: *c.bot.user, CanJoinGroups: true, CanReadAll: c.bot.hearsAll()}, nil
 }
 
 func (c *call) logOut() (any, error) {
@@ -109,24 +113,3 @@ var (
 	errChatNotFound = badRequest("chat not found")
 	errChatIDEmpty  = badRequest("chat_id is empty")
 )
-
-// recipient is the person behind chat_id.
-func (c *call) recipient() (*person, error) {
-	text := strings.TrimSpace(c.params.Get("chat_id"))
-	if text == "" {
-		return nil, errChatIDEmpty
-	}
-	id, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return nil, errChatNotFound
-	}
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if c.bots[id] != nil {
-		return nil, forbidden("the bot can't send messages to the bot")
-	}
-	if p := c.people.byID[id]; p != nil {
-		return p, nil
-	}
-	return nil, errChatNotFound
-}

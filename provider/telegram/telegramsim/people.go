@@ -13,6 +13,7 @@ import (
 type person struct {
 	id      int64
 	profile atomic.Pointer[profile]
+	avatars atomic.Pointer[[][]picture] // profile photos in their sizes, newest first
 }
 
 type profile struct {

@@ -42,6 +42,9 @@ type Options struct {
 	// QueueSize bounds the undelivered updates of a bot; beyond it people cannot
 	// write to it. 0 means 200 000.
 	QueueSize int
+	// FileSize bounds the bytes of all files; those used longest ago are
+	// forgotten. 0 means 256 MiB.
+	FileSize int64
 	// FirstMessage is the id before the first message of every chat. A simulator
 	// that forgets its chats at every start, in front of a gateway that does not,
 	// must not give an id twice: it starts behind all former ones.
@@ -63,12 +66,13 @@ func (o Options) withDefaults() Options {
 	o.RetryBase = orDefault(o.RetryBase, time.Second)
 	o.LogSize = orDefault(o.LogSize, 10_000)
 	o.SentSize = orDefault(o.SentSize, 100_000)
+	o.FileSize = orDefault(o.FileSize, 256<<20)
 	o.QueueSize = orDefault(o.QueueSize, 200_000)
 	o.HTTP = callbackClient(o.HTTP)
 	return o
 }
 
-func orDefault[T int | time.Duration](v, fallback T) T {
+func orDefault[T int | int64 | time.Duration](v, fallback T) T {
 	if v <= 0 {
 		return fallback
 	}
@@ -96,6 +100,8 @@ type Server struct {
 	log      *simulator.Ring[simulator.Request]
 	sent     *simulator.Ring[simulator.Sent]
 	messages *messages
+	files    *files
+	web      webPages
 	control  *simulator.Control
 
 	done    chan struct{} // closed by Close
@@ -105,6 +111,7 @@ type Server struct {
 	mu     sync.RWMutex // guards what follows; never held together with a bot's lock
 	bots   map[int64]*bot
 	people people
+	groups map[int64]*group
 	lastID int64 // of bots
 }
 
@@ -118,6 +125,7 @@ func New(opts Options) *Server {
 		log:      simulator.NewRing[simulator.Request](opts.LogSize),
 		sent:     simulator.NewRing[simulator.Sent](opts.SentSize),
 		messages: newMessages(opts.SentSize),
+		files:    newFiles(opts.FileSize),
 		done:     make(chan struct{}),
 	}
 	s.forget()
@@ -158,6 +166,8 @@ func (s *Server) Reset() {
 	s.mu.Unlock()
 	s.faults.Clear()
 	s.messages.reset()
+	s.files.reset()
+	s.web.reset()
 	s.sent.Reset()
 	s.log.Reset()
 }
@@ -166,6 +176,7 @@ func (s *Server) Reset() {
 func (s *Server) forget() {
 	s.bots, s.lastID = make(map[int64]*bot), 7_000_000_000
 	s.people = newPeople()
+	s.groups = make(map[int64]*group)
 }
 
 func (s *Server) stopBots() {

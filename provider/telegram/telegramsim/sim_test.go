@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -34,12 +35,14 @@ type reply struct {
 	ErrorCode   int `json:"error_code"`
 	Description string
 	Parameters  struct {
-		RetryAfter int `json:"retry_after"`
+		RetryAfter int   `json:"retry_after"`
+		MigrateTo  int64 `json:"migrate_to_chat_id"`
 	}
 }
 
 func (r reply) into(t *testing.T, v any) {
 	t.Helper()
+	reflect.ValueOf(v).Elem().SetZero() // tests decode into one variable again and again
 	if !r.OK || json.Unmarshal(r.Result, v) != nil {
 		t.Fatalf("got %d %q, result %s", r.Status, r.Description, r.Result)
 	}

@@ -1,6 +1,7 @@
 package telegramsim
 
 import (
+	"encoding/json"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -9,10 +10,11 @@ import (
 	"github.com/parley-im/parley/simulator"
 )
 
-// Limits of a text. Source: Bot API, sendMessage, read 2026-11; the raw limit
-// from tdlib/telegram-bot-api.
+// Limits of a text. Source: Bot API, sendMessage and sendPhoto, read 2026-11; the
+// raw limit from tdlib/telegram-bot-api.
 const (
 	maxText    = 4096  // UTF-16 code units after entities parsing
+	maxCaption = 1024  // of those
 	maxRawText = 32768 // bytes before it
 )
 
@@ -22,23 +24,18 @@ type styled struct {
 	entities []entity
 }
 
-// styledText reads text with parse_mode or entities and checks it.
+// A rawText is a text as a request has it, with how it is to be read.
+type rawText struct {
+	text, mode string
+	entities   string // JSON, "" if none; ignored if there is a mode
+}
+
+// styledText reads what must not be empty: the text of a message.
 func styledText(p simulator.Params) (styled, error) {
-	raw := p.Get("text")
+	t, err := rawText{p.Get("text"), p.Get("parse_mode"), p.Get("entities")}.read()
 	switch {
-	case raw == "":
-		return styled{}, badRequest("message text is empty")
-	case !utf8.ValidString(raw):
-		return styled{}, badRequest("strings must be encoded in UTF-8")
-	case len(raw) > maxRawText:
-		return styled{}, badRequest("text is too long")
-	}
-	t, err := parseText(p, raw)
-	if err != nil {
+	case err != nil:
 		return styled{}, err
-	}
-	t = t.trimmed()
-	switch {
 	case t.text == "":
 		return styled{}, badRequest("message text is empty")
 	case units(t.text) > maxText:
@@ -47,20 +44,52 @@ func styledText(p simulator.Params) (styled, error) {
 	return t, nil
 }
 
-func parseText(p simulator.Params, raw string) (styled, error) {
-	switch strings.ToLower(p.Get("parse_mode")) {
+// captionOf reads the caption among the parameters of a call, which may be empty.
+func captionOf(p simulator.Params) (styled, error) {
+	return rawText{p.Get("caption"), p.Get("parse_mode"), p.Get("caption_entities")}.caption()
+}
+
+func (r rawText) caption() (styled, error) {
+	t, err := r.read()
+	if err == nil && units(t.text) > maxCaption {
+		err = badRequest("message caption is too long")
+	}
+	return t, err
+}
+
+// read parses and trims a text of any length up to the raw limit.
+func (r rawText) read() (styled, error) {
+	switch {
+	case !utf8.ValidString(r.text):
+		return styled{}, badRequest("strings must be encoded in UTF-8")
+	case len(r.text) > maxRawText:
+		return styled{}, badRequest("text is too long")
+	}
+	t, err := r.parse()
+	return t.trimmed(), err
+}
+
+func (r rawText) parse() (styled, error) {
+	switch strings.ToLower(r.mode) {
 	case "":
-		t := styled{text: raw}
-		if _, err := p.JSON("entities", &t.entities); err != nil {
-			return styled{}, badRequest("can't parse entities: entities must be a JSON array")
-		}
-		return t, nil
+		return r.plain()
 	case "html":
-		return parseHTML(raw)
+		return parseHTML(r.text)
 	case "markdown", "markdownv2":
 		return styled{}, badRequest("can't parse entities: the simulator reads only HTML and plain text")
 	}
 	return styled{}, badRequest("unsupported parse_mode")
+}
+
+func (r rawText) plain() (styled, error) {
+	var list []entity
+	if r.entities != "" && json.Unmarshal([]byte(r.entities), &list) != nil {
+		return styled{}, badRequest("can't parse entities: entities must be a JSON array")
+	}
+	if len(list) == 0 {
+		list = nil // so that messages without any are equal
+	}
+	return styled{r.text, list}, nil
 }
 
 // units counts UTF-16 code units, in which Telegram measures texts.
