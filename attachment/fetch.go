@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"regexp"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -129,6 +130,11 @@ func (s *Service) put(ctx context.Context, key string, src *source) error {
 
 // newKey returns a blob's key that was never used before.
 func newKey(prefix string) string { return prefix + "-" + strings.ToLower(rand.Text()) }
+
+var ownKey = regexp.MustCompile(`^(?:upload|[0-9]+)-[a-z2-7]{26}$`)
+
+// OwnKey reports whether a key is one that a Service makes.
+func OwnKey(key string) bool { return ownKey.MatchString(key) }
 
 // client returns the channel's client, or an error whose kind says what that means
 // for the file. It says whose client it is, as soon as that is known.

@@ -81,7 +81,9 @@ func (s *Service) serve(w *answer, r *http.Request) *refusal {
 	}
 	defer body.Close()
 	describe(w.Header(), &file)
+	w.patience = s.cfg.Stall
 	http.ServeContent(w, r, "", time.Time{}, body)
+	w.endure(time.Time{})
 	return nil
 }
 
@@ -145,6 +147,8 @@ type answer struct {
 	head   bool
 	status int
 	silent bool // the body is ours, not that of who writes it
+
+	patience time.Duration // that a client may take for a part of the body; 0 is for ever
 }
 
 // Unwrap is for http.ResponseController.
@@ -171,7 +175,16 @@ func (a *answer) Write(p []byte) (int, error) {
 	if a.status == 0 {
 		a.status = http.StatusOK
 	}
+	if a.patience > 0 {
+		a.endure(time.Now().Add(a.patience))
+	}
 	return a.ResponseWriter.Write(p)
+}
+
+// endure ends the connection if what is written has not left by then, so that a
+// client that stops reading does not keep the file open. The zero time is never.
+func (a *answer) endure(until time.Time) {
+	_ = http.NewResponseController(a.ResponseWriter).SetWriteDeadline(until) // tests' writers have none
 }
 
 // refuse sends a refusal in the form of the API's errors.

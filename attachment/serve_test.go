@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -230,5 +231,50 @@ func TestServeReal(t *testing.T) {
 		if resp.StatusCode != tt.status || tt.length > 0 && len(got) != tt.length || got == "" {
 			t.Errorf("%q: got %d and %d bytes", tt.parts, resp.StatusCode, len(got))
 		}
+	}
+}
+
+// TestServeToNobody: a client that stops reading is cut off.
+func TestServeToNobody(t *testing.T) {
+	t.Parallel()
+	r := newRig(func(c *Config) { c.Stall = 50 * time.Millisecond })
+	a := r.ready(parley.Attachment{Kind: parley.FileVideo, Type: "video/mp4"}, strings.Repeat("0123456789", 3_000_000))
+	served := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		defer close(served)
+		r.ServeHTTP(w, q)
+	}))
+	defer s.Close()
+	conn, err := net.Dial("tcp", s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET "+a.Path()+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-served // only because the writing was given up: nobody reads
+}
+
+// A clocked writer notes the deadlines it is given.
+type clocked struct {
+	*httptest.ResponseRecorder
+	deadlines []time.Time
+}
+
+func (c *clocked) SetWriteDeadline(at time.Time) error {
+	c.deadlines = append(c.deadlines, at)
+	return nil
+}
+
+// TestServeLeavesNoDeadline: the connection serves other requests afterwards.
+func TestServeLeavesNoDeadline(t *testing.T) {
+	t.Parallel()
+	r := newRig()
+	a := r.ready(parley.Attachment{Kind: parley.FilePhoto, Type: "image/png"}, "bytes")
+	w := &clocked{ResponseRecorder: httptest.NewRecorder()}
+	r.ServeHTTP(w, httptest.NewRequest(http.MethodGet, a.Path(), http.NoBody))
+	if n := len(w.deadlines); n != 2 || w.deadlines[0].IsZero() || !w.deadlines[1].IsZero() {
+		t.Errorf("deadlines %v, want one and its end", w.deadlines)
 	}
 }
