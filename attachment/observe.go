@@ -1,6 +1,10 @@
 package attachment
 
-import "time"
+import (
+	"time"
+
+	"github.com/parley-im/parley"
+)
 
 // An Observer is told what happens, to measure it. Its methods must not block.
 type Observer interface {
@@ -14,6 +18,17 @@ type Observer interface {
 	Uploaded(result string)
 	// Served is told of every answer to a request for a file.
 	Served(status int)
+}
+
+// A Fetch is one try at fetching a file, over.
+type Fetch struct {
+	File     *parley.Attachment // as it was before the try; to be read, and not kept
+	Provider string             // empty if there was no client to ask
+	Result   string             // as an Observer is told
+	Begun    time.Time
+	Took     time.Duration
+	Size     int64       // in bytes; 0 unless all of them arrived
+	Kind     parley.Kind // of the error; "" if there was none
 }
 
 // unobserved is nobody.

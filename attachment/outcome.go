@@ -193,6 +193,9 @@ func (f *fetching) warn(text string, err error) {
 func (f *fetching) report(result, reason string, err error) {
 	took := f.cfg.Now().Sub(f.begun)
 	f.cfg.Observe.Fetched(f.provider, result, took, f.size)
+	if f.cfg.Trace != nil {
+		f.cfg.Trace(Fetch{File: f.file, Provider: f.provider, Result: result, Begun: f.begun, Took: took, Size: f.size, Kind: parley.KindOf(err)})
+	}
 	attrs := []slog.Attr{
 		slog.Int64("attachment_id", int64(f.file.ID)),
 		slog.Int64("company_id", int64(f.file.Company)),

@@ -56,6 +56,7 @@ type Config struct {
 	Log     *slog.Logger
 	Now     func() time.Time // time.Now
 	Observe Observer         // nobody
+	Trace   func(Fetch)      // is told of every try at fetching a file, and must not block; nobody
 
 	MaxSize int64 // of a file, in bytes; 64 MiB
 

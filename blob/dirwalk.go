@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/parley-im/parley"
 )
 
 // Walk reads one shard's names before it gives them to f, so that f may delete.
@@ -67,15 +69,23 @@ func (d *directory) visit(n byte, e fs.DirEntry, f func(Entry) error) error {
 // ID reads the identity. The first to ask makes it: of several at once, whoever
 // links the file first.
 func (d *directory) ID(ctx context.Context) (string, error) {
+	id, err := d.readID(ctx)
+	if parley.KindOf(err) != parley.KindNotFound {
+		return id, err
+	}
+	if err := d.writeID(randomHex()); err != nil {
+		return "", err
+	}
+	return d.readID(ctx)
+}
+
+func (d *directory) readID(ctx context.Context) (string, error) {
 	if ctx.Err() != nil {
 		return "", ended(ctx)
 	}
-	name := filepath.Join(d.root, idKey)
-	text, err := os.ReadFile(name)
+	text, err := os.ReadFile(filepath.Join(d.root, idKey))
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = d.makeID(name); err == nil {
-			text, err = os.ReadFile(name)
-		}
+		return "", d.missing(err)
 	}
 	if err != nil {
 		return "", diskError("read", err)
@@ -83,11 +93,12 @@ func (d *directory) ID(ctx context.Context) (string, error) {
 	return validID(text)
 }
 
-func (d *directory) makeID(name string) error {
-	return d.write(strings.NewReader(randomHex()+"\n"), func(temp string) error {
-		if err := os.Link(temp, name); err != nil && !errors.Is(err, fs.ErrExist) {
+// writeID gives the store an identity, if it has none.
+func (d *directory) writeID(id string) error {
+	return diskError("write", d.write(strings.NewReader(id+"\n"), func(temp string) error {
+		if err := os.Link(temp, filepath.Join(d.root, idKey)); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
 		return d.syncDir(d.root)
-	})
+	}))
 }

@@ -14,6 +14,15 @@
 //
 // What may go is the store's to decide, in the transaction that deletes it: never
 // an event that an endpoint has not had, that heads a blocked stream, or whose
-// dead letter may be replayed, nor anything behind such an event. The janitor only
-// says how old is old. Messages, conversations and files are not its business.
+// dead letter may be replayed, nor anything behind such an event; no file that a
+// conversation shows or a job will send. The janitor only says how old is old.
+//
+// Files go row first: it forgets its bytes, then these are deleted. What a crash
+// leaves between the two, or between the bytes and the row of a new file, is a blob
+// that no row names. Once a day all blobs are walked over; those that are two days
+// old and have no row are deleted, on the node that owns the shard of company 0.
+// Blobs that were there before this database are left alone, so a gateway that was
+// started on a wrong or empty database deletes nobody's files.
+//
+// Messages and conversations are not its business.
 package janitor

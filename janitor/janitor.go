@@ -42,12 +42,16 @@ type Config struct {
 	Grants grants
 	Log    *slog.Logger
 	Keep   map[store.Kept]time.Duration // how long each sort of rows is kept; 0 is for ever
+	Files  *Files                       // nil: files are not its business
 	After  time.Duration                // from the start to the first run; 0 is three to five minutes
 	Now    func() time.Time             // nil is time.Now
 }
 
-// A Janitor deletes old rows.
-type Janitor struct{ cfg Config }
+// A Janitor deletes old rows and files.
+type Janitor struct {
+	cfg   Config
+	swept time.Time // when all blobs were last walked over; zero before
+}
 
 // New returns a janitor that does nothing until it is run.
 func New(cfg Config) *Janitor {
@@ -101,14 +105,16 @@ func (j *Janitor) report(gone map[store.Kept]int64, took time.Duration) {
 
 // sorts are all there are, in the order in which they are reported.
 var sorts = [...]store.Kept{store.KeptEvents, store.KeptAttempts, store.KeptQuarantine, store.KeptDeadLetters,
-	store.KeptIdempotency, store.KeptReceipts, store.KeptEchoes}
+	store.KeptIdempotency, store.KeptReceipts, store.KeptEchoes, store.KeptFiles, orphans}
 
 // Clean does one run, and returns how many rows of each sort are gone. It goes on
 // past a company that fails, and ends at once when the database is not available
-// or ctx ends. The error joins all that went wrong.
+// or ctx ends. The error joins all that went wrong. Not for concurrent use.
 func (j *Janitor) Clean(ctx context.Context) (map[store.Kept]int64, error) {
 	r := &run{cfg: &j.cfg, before: j.cutoffs(), gone: map[store.Kept]int64{}}
-	for _, step := range []func(context.Context) error{r.companies, r.shared, r.shrink} {
+	steps := []func(context.Context) error{r.companies, r.shared, r.files,
+		func(ctx context.Context) error { return j.orphans(ctx, r) }, r.shrink}
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return r.gone, errors.Join(append(r.failed, err)...)
 		}

@@ -24,6 +24,7 @@ type depths struct {
 
 	known                                                    map[string]bool // providers
 	readable, jobs, oldest, endpoints, letters, channelsOpen *prometheus.Desc
+	files, oldFile                                           *prometheus.Desc
 
 	mu   sync.Mutex // held while reading, so that others wait for the same answer
 	at   time.Time  // of the last reading; zero before the first
@@ -42,6 +43,8 @@ func newDepths(o *Options) *depths {
 		oldest:       desc("parley_oldest_job_age_seconds", "How long ago the oldest job that has not ended was accepted; 0 without one."),
 		endpoints:    desc("parley_endpoints_lagging", "Webhook endpoints with something to deliver."),
 		letters:      desc("parley_dead_letters", "Dead letters that were not replayed."),
+		files:        desc("parley_files_pending", "Files that are still to be fetched from providers."),
+		oldFile:      desc("parley_oldest_file_age_seconds", "How long ago the oldest file to be fetched became known; 0 without one."),
 		channelsOpen: desc("parley_channels", "Channels that are not deleted.", "provider", "state"),
 	}
 	for _, name := range o.Providers {
@@ -52,7 +55,7 @@ func newDepths(o *Options) *depths {
 
 // Describe sends the descriptions.
 func (d *depths) Describe(to chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{d.readable, d.jobs, d.oldest, d.endpoints, d.letters, d.channelsOpen} {
+	for _, desc := range []*prometheus.Desc{d.readable, d.jobs, d.oldest, d.endpoints, d.letters, d.files, d.oldFile, d.channelsOpen} {
 		to <- desc
 	}
 }
@@ -70,16 +73,22 @@ func (d *depths) Collect(to chan<- prometheus.Metric) {
 	send(d.jobs, float64(got.Ready), string(parley.JobReady))
 	send(d.jobs, float64(got.Waiting), string(parley.JobWaiting))
 	send(d.jobs, float64(got.Sending), string(parley.JobSending))
-	age := time.Duration(0)
-	if !got.Oldest.IsZero() {
-		age = max(0, d.now().Sub(got.Oldest))
-	}
-	send(d.oldest, age.Seconds())
+	send(d.oldest, d.age(got.Oldest))
+	send(d.files, float64(got.Files))
+	send(d.oldFile, d.age(got.OldFile))
 	send(d.endpoints, float64(got.Endpoints))
 	send(d.letters, float64(got.Letters))
 	for state, n := range d.channels(got.Channels) {
 		send(d.channelsOpen, n, state[0], state[1])
 	}
+}
+
+// age returns how long ago something was, in seconds; 0 of the zero time.
+func (d *depths) age(at time.Time) float64 {
+	if at.IsZero() {
+		return 0
+	}
+	return max(0, d.now().Sub(at)).Seconds()
 }
 
 // channels adds up by labels: providers that this installation does not offer any

@@ -47,6 +47,7 @@ type Metrics struct {
 	requests  table[request, requestMeters]
 	webhooks  webhookMeters
 	writer    writerMeters
+	files     fileMeters
 }
 
 // Buckets, in seconds: of what a person waits for, and of what may take a day.
@@ -65,6 +66,7 @@ func New(o Options) *Metrics {
 	m.registerRequests()
 	m.registerWebhooks()
 	m.registerWriter()
+	m.registerFiles(o.Providers)
 	m.registerProcess(&o)
 	m.registry.MustRegister(newDepths(&o), newPressure(o.Rows))
 	log := slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn)

@@ -30,7 +30,8 @@ type world struct {
 }
 
 func newWorld() *world {
-	w := &world{now: when, held: true, depths: store.Depths{Ready: 3, Waiting: 2, Sending: 1, Oldest: when.Add(-time.Minute), Endpoints: 4, Letters: 5}}
+	w := &world{now: when, held: true, depths: store.Depths{Ready: 3, Waiting: 2, Sending: 1, Oldest: when.Add(-time.Minute), Endpoints: 4, Letters: 5,
+		Files: 6, OldFile: when.Add(-2 * time.Minute)}}
 	for n, state := range parley.ChannelStates() {
 		w.depths.Channels = append(w.depths.Channels, store.ChannelCount{Provider: "telegram", State: state, Channels: int64(n + 1)})
 	}
@@ -62,6 +63,16 @@ func (w *world) drive() {
 	}
 	w.Received("telegram", "stored", 3)
 	w.Received("telegram", "duplicate", 2)
+	w.Received("telegram", "ignored", 4)
+	w.Fetched("telegram", "fetched", 2*time.Second, 1000)
+	w.Fetched("telegram", "fetched", time.Second, 24)
+	w.Fetched("", "failed", time.Second, 0)
+	w.Fetched("telegram", "blob_failed", time.Second, 0)
+	w.Uploaded("stored")
+	w.Uploaded("invalid")
+	for _, status := range []int{200, 206, 206, 404, 418} {
+		w.Served(status)
+	}
 	w.PartSent("telegram", "", 20*time.Millisecond)
 	w.PartSent("telegram", parley.KindThrottled, time.Millisecond)
 	w.JobEnded("telegram", true, 3*time.Second)
@@ -124,7 +135,19 @@ func TestScrape(t *testing.T) {
 		`parley_callback_duration_seconds_count{provider="telegram"} 4`,
 		`parley_events_total{provider="telegram",result="stored"} 3`,
 		`parley_events_total{provider="telegram",result="duplicate"} 2`,
+		`parley_events_total{provider="telegram",result="ignored"} 4`,
 		`parley_events_total{provider="telegram",result="quarantined"} 0`,
+		`parley_file_fetches_total{provider="telegram",result="fetched"} 2`,
+		`parley_file_fetches_total{provider="telegram",result="blob_failed"} 1`,
+		`parley_file_fetches_total{provider="other",result="failed"} 1`,
+		`parley_file_fetches_total{provider="vk",result="retry"} 0`,
+		`parley_file_fetch_duration_seconds_count{provider="telegram"} 3`,
+		`parley_file_fetch_duration_seconds_bucket{provider="telegram",le="1"} 2`,
+		`parley_file_fetched_bytes_total{provider="telegram"} 1024`,
+		`parley_file_uploads_total{result="stored"} 1`, `parley_file_uploads_total{result="invalid"} 1`,
+		`parley_file_requests_total{status="200"} 1`, `parley_file_requests_total{status="206"} 2`,
+		`parley_file_requests_total{status="404"} 1`, `parley_file_requests_total{status="other"} 1`,
+		`parley_files_pending 6`, `parley_oldest_file_age_seconds 120`,
 		`parley_sends_total{kind="delivered",provider="telegram"} 1`,
 		`parley_sends_total{kind="throttled",provider="telegram"} 1`,
 		`parley_send_duration_seconds_bucket{provider="telegram",le="0.025"} 2`,

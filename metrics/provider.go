@@ -17,7 +17,7 @@ const delivered = "delivered"
 // Outcomes of a callback. Results of an event are the inbox's words.
 var (
 	callbackOutcomes = []string{"taken", "refused", "too_large", "busy"}
-	eventResults     = []string{"stored", "duplicate", "quarantined", "dropped"}
+	eventResults     = []string{"stored", "duplicate", "ignored", "quarantined", "dropped"}
 )
 
 // A provider has the series of one provider, resolved.
@@ -94,8 +94,8 @@ func callbackOutcome(status int) string {
 	return "refused"
 }
 
-// Received counts events by what became of them: stored, duplicate, quarantined
-// or dropped.
+// Received counts events by what became of them: stored, duplicate, ignored,
+// quarantined or dropped.
 func (m *Metrics) Received(provider, result string, events int) {
 	if c := m.provider(provider).events[result]; c != nil {
 		c.Add(float64(events))

@@ -17,25 +17,42 @@ import (
 	"github.com/parley-im/parley/seal"
 )
 
+// A BackedUp says what a backup holds.
+type BackedUp struct {
+	Size    int64 // of the database, in bytes
+	Missing int64 // blobs that the database names and that are not there
+}
+
 // Backup writes a consistent copy of the SQLite file at path to target, which
-// must not exist, and returns its size in bytes. A gateway may be at work on the
-// database meanwhile; the copy is as of one instant after the call began. It
-// appears at target whole and durable, or not at all. Its mode is 0600.
-func Backup(ctx context.Context, path, target string) (int64, error) {
+// must not exist. A gateway may be at work on the database meanwhile; the copy is
+// as of one instant after the call began. It appears at target whole and durable,
+// or not at all. Its mode is 0600.
+//
+// file is called for every blob that the copy names, before the copy appears, and
+// is to copy it; nil copies none. What it does not find because the gateway has
+// deleted it meanwhile is deleted in the copy too.
+func Backup(ctx context.Context, path, target string, file BlobFunc) (b BackedUp, err error) {
 	if err := vacant(target); err != nil {
-		return 0, err
+		return b, err
 	}
 	if info, err := os.Stat(path); err != nil {
-		return 0, fmt.Errorf("read the database: %w", err)
+		return b, fmt.Errorf("read the database: %w", err)
 	} else if !info.Mode().IsRegular() {
-		return 0, parley.Errorf(parley.KindInvalid, path+" is not a file")
+		return b, parley.Errorf(parley.KindInvalid, path+" is not a file")
 	}
-	return placed(target, func(temp string) error {
+	b.Size, err = placed(target, func(temp string) (err error) {
 		if err := vacuumInto(ctx, path, temp); err != nil {
 			return fmt.Errorf("copy the database: %w", err)
 		}
-		return intact(ctx, temp)
+		if err := intact(ctx, temp); err != nil {
+			return err
+		}
+		if b.Missing, err = copyBlobs(ctx, path, temp, file); err != nil {
+			return fmt.Errorf("copy the files: %w", err)
+		}
+		return nil
 	})
+	return b, err
 }
 
 func vacant(target string) error {
@@ -137,19 +154,21 @@ func intact(ctx context.Context, path string) error {
 
 // A Restored says what a restored database is like.
 type Restored struct {
-	Epoch int64 // the new one
-	Jobs  int64 // open jobs, which are held
+	Epoch   int64 // the new one
+	Jobs    int64 // open jobs, which are held
+	Missing int64 // blobs that the database names and that are not there
 }
 
 // idGap is how far ids jump at a restore, so that what was given out after the
 // backup is not given out a second time for something else.
 const idGap = 100_000_000
 
-// RestoreOptions says what to restore. All but Now must be set.
+// RestoreOptions says what to restore. All but File and Now must be set.
 type RestoreOptions struct {
 	Source string           // made by Backup; it is not changed
 	Path   string           // where the database goes; must not exist
 	Keys   *seal.Keyset     // must be able to open what is sealed in Source
+	File   BlobFunc         // called for every blob that Source names, to put it in place; nil does nothing
 	Now    func() time.Time // nil is time.Now
 }
 
@@ -177,7 +196,12 @@ func Restore(ctx context.Context, o RestoreOptions) (Restored, error) {
 		if err := genuine(ctx, temp); err != nil {
 			return err
 		}
+		missing, err := copyBlobs(ctx, "", temp, o.File)
+		if err != nil {
+			return fmt.Errorf("put the files back: %w", err)
+		}
 		r, err = begin(ctx, temp, o)
+		r.Missing = missing
 		return err
 	})
 	return r, err
@@ -236,6 +260,10 @@ func (tx *Tx) renew() (Restored, error) {
 		return r, err
 	}
 	if err := tx.set("epoch", strconv.FormatInt(r.Epoch, 10)); err != nil {
+		return r, err
+	}
+	// Blobs may be there whose rows were made after the backup.
+	if err := tx.set(blobsSince, strconv.FormatInt(millis(tx.now), 10)); err != nil {
 		return r, err
 	}
 	if r.Jobs == 0 {

@@ -54,12 +54,12 @@ func wantAlone(t *testing.T, file string) {
 func backup(t *testing.T, path string) string {
 	t.Helper()
 	target := filepath.Join(t.TempDir(), "copy.db")
-	size, err := store.Backup(t.Context(), path, target)
+	b, err := store.Backup(t.Context(), path, target, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info, err := os.Stat(target); err != nil || info.Size() != size || size == 0 {
-		t.Errorf("the backup has %v, %v; want %d bytes", info, err, size)
+	if info, err := os.Stat(target); err != nil || info.Size() != b.Size || b.Size == 0 {
+		t.Errorf("the backup has %v, %v; want %d bytes", info, err, b.Size)
 	}
 	wantAlone(t, target)
 	return target
@@ -291,13 +291,13 @@ func TestBackupRefuses(t *testing.T) {
 	if err := os.WriteFile(taken, []byte("precious"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Backup(t.Context(), o.Path, taken); parley.KindOf(err) != parley.KindConflict {
+	if _, err := store.Backup(t.Context(), o.Path, taken, nil); parley.KindOf(err) != parley.KindConflict {
 		t.Errorf("over another file: %v", err)
 	}
-	if _, err := store.Backup(t.Context(), filepath.Join(dir, "none.db"), filepath.Join(dir, "copy")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := store.Backup(t.Context(), filepath.Join(dir, "none.db"), filepath.Join(dir, "copy"), nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("of no database: %v", err)
 	}
-	if _, err := store.Backup(t.Context(), taken, filepath.Join(dir, "copy")); err == nil {
+	if _, err := store.Backup(t.Context(), taken, filepath.Join(dir, "copy"), nil); err == nil {
 		t.Error("what is no database was backed up")
 	}
 	if text, err := os.ReadFile(taken); err != nil || string(text) != "precious" {

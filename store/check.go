@@ -21,6 +21,7 @@ type Facts struct {
 	Compatible int               // the oldest version whose program can work with it
 	Known      int               // the newest version that this program knows
 	Keyset     string            // fingerprint of the key that seals, empty if none does yet
+	Blobs      string            // identity of the store of files, empty if none was used yet
 	Held       bool              // jobs wait for an operator after a restore
 	Settings   map[string]string // of the database that bear on durability, by its own names
 	Damage     string            // what a check of SQLite's pages found; empty if nothing
@@ -115,7 +116,8 @@ func (f *Facts) schema(row func(query string) rowScanner, tables string) error {
 		return fmt.Errorf("read schema version: %w", err)
 	}
 	var held int
-	err := row("SELECT COALESCE(MAX(CASE WHEN name = 'keyset' THEN value END), ''), COUNT(CASE WHEN name = '"+holdSetting+"' THEN 1 END) FROM setting").Scan(&f.Keyset, &held)
+	err := row("SELECT COALESCE(MAX(CASE WHEN name = 'keyset' THEN value END), ''), COALESCE(MAX(CASE WHEN name = '"+blobsSetting+"' THEN value END), ''), "+
+		"COUNT(CASE WHEN name = '"+holdSetting+"' THEN 1 END) FROM setting").Scan(&f.Keyset, &f.Blobs, &held)
 	f.Held = held > 0
 	return err
 }

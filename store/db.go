@@ -126,18 +126,36 @@ func (db *DB) checkKeys(ctx context.Context) error {
 		"; put the keyset file that goes with it in its place")
 }
 
-// CheckBlobs refuses a store of files that is not the one that was used first.
-func (db *DB) CheckBlobs(ctx context.Context, id string) error {
-	stored, err := db.setting(ctx, blobsSetting, id)
-	if err == nil && stored == id {
-		_, err = db.setting(ctx, blobsSince, strconv.FormatInt(millis(db.now()), 10))
+// CheckBlobs refuses a store of files that is not the one that was used first. A
+// database that has none yet takes a store that is unused, and no other: its files
+// would belong to another database.
+func (db *DB) CheckBlobs(ctx context.Context, id string, unused func() (bool, error)) error {
+	var stored string
+	err := one(ctx, db.backend.reader(), "SELECT value FROM setting WHERE name = $1", []any{blobsSetting}, &stored)
+	if noRow(err) {
+		ok, err := unused()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return errBlobsTaken
+		}
+	} else if err != nil {
+		return classify(err)
 	}
-	if err != nil || stored == id {
+	if stored, err = db.setting(ctx, blobsSetting, id); err != nil {
 		return err
 	}
-	return parley.Errorf(parley.KindInvalid, "these are not the files of this database, which are in the store with the identity "+stored+
-		" (this one has "+id+"); give the right place with --blobs")
+	if stored != id {
+		return parley.Errorf(parley.KindInvalid, "these are not the files of this database, which are in the store with the identity "+stored+
+			" (this one has "+id+"); give the right place with --blobs")
+	}
+	_, err = db.setting(ctx, blobsSince, strconv.FormatInt(millis(db.now()), 10))
+	return err
 }
+
+var errBlobsTaken = parley.Errorf(parley.KindInvalid, "this database has no files yet, and there are files of another one: "+
+	"is it the right database? If so, give it an empty place with --blobs")
 
 // setting returns a setting, storing the value given if there is none.
 func (db *DB) setting(ctx context.Context, name, first string) (string, error) {

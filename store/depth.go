@@ -15,6 +15,8 @@ type Depths struct {
 	Oldest    time.Time // when the oldest job that has not ended was accepted; zero is none
 	Endpoints int64     // with an address and something to deliver
 	Letters   int64     // dead letters that were not replayed
+	Files     int64     // to be fetched
+	OldFile   time.Time // when the oldest file to be fetched became known; zero is none
 	Channels  []ChannelCount
 }
 
@@ -42,6 +44,7 @@ func (db *DB) Depths(ctx context.Context) (Depths, error) {
 	for _, step := range []func() error{
 		func() error { return db.oldestJob(ctx, oldest, &d.Oldest) },
 		func() error { return db.countDeliveries(ctx, &d) },
+		func() error { return db.countFiles(ctx, &d) },
 		func() error { return db.countChannels(ctx, &d) },
 	} {
 		if err := step(); err != nil {
@@ -66,6 +69,13 @@ func (db *DB) countDeliveries(ctx context.Context, d *Depths) error {
 		return err
 	}
 	return db.readOne(ctx, "Dead letters", "SELECT COUNT(*) FROM dead_letter WHERE replayed_at = 0", nil, &d.Letters)
+}
+
+func (db *DB) countFiles(ctx context.Context, d *Depths) error {
+	var oldest int64
+	err := db.readOne(ctx, "Files", "SELECT COUNT(*), COALESCE(MIN(created_at), 0) FROM attachment WHERE state = 'pending'", nil, &d.Files, &oldest)
+	d.OldFile = moment(oldest)
+	return err
 }
 
 func (db *DB) countChannels(ctx context.Context, d *Depths) error {

@@ -42,6 +42,9 @@ func TestDepths(t *testing.T) {
 		w.deliver(store.Delivery{Cursor: 100})
 		want.Letters, want.Endpoints = 1, 0
 		depths(want)
+		receive(t, w.db, shows(w.ch, "1", "10", photo("p")), shows(w.ch, "1", "11", photo("q")))
+		want.Files, want.OldFile = 2, w.dueFiles()[0].CreatedAt
+		depths(want)
 	})
 }
 

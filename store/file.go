@@ -146,7 +146,8 @@ func (db *DB) File(ctx context.Context, id parley.AttachmentID) (parley.Attachme
 	return *a, nil
 }
 
-// Files returns those of the ids that are uploads of the company, in any order.
+// Files returns those of the ids that are uploads of the company and were not
+// deleted since, in any order.
 func (db *DB) Files(ctx context.Context, company parley.CompanyID, ids []parley.AttachmentID) ([]parley.Attachment, error) {
 	wanted := make([]int64, len(ids))
 	for n, id := range ids {
@@ -158,7 +159,7 @@ func (db *DB) Files(ctx context.Context, company parley.CompanyID, ids []parley.
 	}
 	var list []parley.Attachment
 	for _, a := range found {
-		if a.Company == company && a.Message == 0 && a.Kind != parley.FileAvatar {
+		if a.Company == company && a.Message == 0 && a.Kind != parley.FileAvatar && a.State == parley.AttachmentReady {
 			list = append(list, *a)
 		}
 	}
