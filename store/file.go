@@ -202,27 +202,86 @@ func (db *DB) DueFiles(ctx context.Context, due time.Time, after FileCursor, lim
 
 var errFileMoved = parley.Errorf(parley.KindConflict, "the file was dealt with by somebody else")
 
+// A fileItem is the outcome of a fetch on its way into the rows. It is batched:
+// where photos arrive in numbers, so do their bytes.
+type fileItem struct {
+	item
+	in  *FileOutcome
+	out parley.Attachment
+}
+
 // FinishFile stores the outcome of a try at fetching a file, and tells of the end
 // of it. KindConflict: somebody else has dealt with it, or owns the company.
 func (db *DB) FinishFile(ctx context.Context, o *FileOutcome) error {
-	return db.Tx(ctx, o.File.Company, func(tx *Tx) error {
-		if ok, err := tx.fence(o.Grant); err != nil || !ok {
-			return orFenced(err)
-		}
-		a := o.after()
-		n, err := tx.Exec(`UPDATE attachment SET state = $2, blob = $3, size = $4, type = $5, reason = $6, attempt = $7, next_at = $8
-			WHERE id = $1 AND state = 'pending' AND attempt = $9 AND next_at = $10`,
-			int64(a.ID), string(a.State), a.Blob, a.Size, a.Type, a.Reason, int64(a.Attempt), millis(a.NextAt),
-			int64(o.File.Attempt), millis(o.File.NextAt))
-		if err == nil && n == 0 {
-			err = errFileMoved
-		}
-		if err != nil || a.State == parley.AttachmentPending {
+	i := &fileItem{item: item{call: newCall(1)}, in: o}
+	return db.run(ctx, o.File.Company, &i.item, func(q *batch) { q.files = append(q.files, i) })
+}
+
+// finishFiles stores a batch of outcomes.
+func (tx *Tx) finishFiles(items []*fileItem) error {
+	rows := table{before: `UPDATE attachment SET state = v.column2, blob = v.column3, size = v.column4, type = v.column5, reason = v.column6,
+		attempt = v.column7, next_at = v.column8 FROM (`, types: "ittittiiii",
+		after: `) AS v WHERE attachment.id = v.column1 AND attachment.state = 'pending' AND attachment.attempt = v.column9
+		AND attachment.next_at = v.column10 RETURNING attachment.id`}
+	first := map[parley.AttachmentID]bool{} // a second outcome of the same file in this batch fails
+	for _, i := range items {
+		ok, err := tx.fence(i.in.Grant)
+		if err != nil {
 			return err
 		}
-		a.URL = db.absolute(a.Path())
-		return tx.fileEnded(&a)
+		switch {
+		case !ok:
+			i.err = errFenced
+		case first[i.in.File.ID]:
+			i.err = errFileMoved
+		default:
+			first[i.in.File.ID] = true
+			i.out = i.in.after()
+			a := &i.out
+			rows.add(int64(a.ID), string(a.State), a.Blob, a.Size, a.Type, a.Reason, int64(a.Attempt), millis(a.NextAt),
+				int64(i.in.File.Attempt), millis(i.in.File.NextAt))
+		}
+	}
+	moved := map[parley.AttachmentID]bool{}
+	err := rows.run(tx, func(scan scanFunc) error {
+		var id parley.AttachmentID
+		err := scan(&id)
+		moved[id] = true
+		return err
 	})
+	if err != nil {
+		return fmt.Errorf("finish files: %w", err)
+	}
+	return tx.filesEnded(items, moved)
+}
+
+// filesEnded tells of those whose row has moved on, and refuses the others.
+func (tx *Tx) filesEnded(items []*fileItem, moved map[parley.AttachmentID]bool) error {
+	known := tx.convs()
+	var ids []parley.ConversationID
+	for _, i := range items {
+		switch {
+		case i.err != nil:
+		case !moved[i.in.File.ID]:
+			i.err = errFileMoved
+		case i.out.State != parley.AttachmentPending:
+			ids = append(ids, i.out.Conversation)
+		}
+	}
+	if err := known.loadByID(ids); err != nil {
+		return err
+	}
+	for _, i := range items {
+		if i.err != nil || i.out.State == parley.AttachmentPending {
+			continue
+		}
+		i.out.URL = tx.db.absolute(i.out.Path())
+		if err := tx.fileEnded(known, &i.out); err != nil {
+			return err
+		}
+	}
+	known.keep()
+	return nil
 }
 
 func orFenced(err error) error {
@@ -254,11 +313,7 @@ func (o *FileOutcome) after() parley.Attachment {
 
 // fileEnded tells of a file that is ready or failed: of an avatar with the
 // conversation that it shows.
-func (tx *Tx) fileEnded(a *parley.Attachment) error {
-	known := tx.convs()
-	if err := known.loadByID([]parley.ConversationID{a.Conversation}); err != nil {
-		return err
-	}
+func (tx *Tx) fileEnded(known *convs, a *parley.Attachment) error {
 	v := known.byID[a.Conversation]
 	switch {
 	case v == nil:
@@ -274,7 +329,5 @@ func (tx *Tx) fileEnded(a *parley.Attachment) error {
 	case a.State == parley.AttachmentFailed:
 		return nil
 	}
-	err := known.picture(v, a.ID, a.Path())
-	known.keep()
-	return err
+	return known.picture(v, a.ID, a.Path())
 }

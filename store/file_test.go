@@ -3,6 +3,8 @@ package store_test
 import (
 	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -344,6 +346,41 @@ func TestEchoWithFiles(t *testing.T) {
 		last := list[len(list)-1]
 		if last.Text != "theirs" || len(last.Files) != 1 || last.Files[0].Message != last.ID || len(w.dueFiles()) != 1 {
 			t.Errorf("last message %+v, want the echo with its file", last)
+		}
+	})
+}
+
+// TestFinishFilesTogether ends many files at once, each twice: one of the two
+// outcomes is stored, and a file of a former owner fails alone.
+func TestFinishFilesTogether(t *testing.T) {
+	t.Parallel()
+	eachWorld(t, func(t *testing.T, w *world) {
+		const n = 40
+		in := make([]*store.Receive, n)
+		for k := range in {
+			in[k] = shows(w.ch, fmt.Sprint(k%3), fmt.Sprint(k), photo(fmt.Sprint("p", k)))
+		}
+		receive(t, w.db, in...)
+		due := w.dueFiles()
+		var conflicts atomic.Int64
+		var wg sync.WaitGroup
+		for k := range 2 * n {
+			wg.Go(func() {
+				o := &store.FileOutcome{File: &due[k%n], Grant: w.grant, Result: store.FileFetched, Blob: fmt.Sprint("blob", k), Size: 5}
+				switch err := w.db.FinishFile(t.Context(), o); {
+				case parley.KindOf(err) == parley.KindConflict:
+					conflicts.Add(1)
+				case err != nil:
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if got := conflicts.Load(); got != n {
+			t.Errorf("%d conflicts, want one for each file", got)
+		}
+		if got := len(w.bodies(parley.EventAttachmentReady)); got != n || len(w.dueFiles()) > 0 {
+			t.Errorf("%d events and %d files still due, want %d and none", got, len(w.dueFiles()), n)
 		}
 	})
 }

@@ -71,6 +71,7 @@ type batch struct {
 	receives []*receiveItem
 	accepts  []*acceptItem
 	delivers []*deliverItem
+	files    []*fileItem
 	rare     []*rareItem // at most one, alone
 }
 
@@ -81,6 +82,7 @@ func (b *batch) items(f func(*item)) {
 	each(b.receives, f)
 	each(b.accepts, f)
 	each(b.delivers, f)
+	each(b.files, f)
 	each(b.rare, f)
 }
 
@@ -91,7 +93,7 @@ func each[T interface{ base() *item }](list []T, f func(*item)) {
 }
 
 func (b *batch) size() int {
-	return len(b.finishes) + len(b.claims) + len(b.receives) + len(b.accepts) + len(b.delivers) + len(b.rare)
+	return len(b.finishes) + len(b.claims) + len(b.receives) + len(b.accepts) + len(b.delivers) + len(b.files) + len(b.rare)
 }
 
 // ids returns how many ids the batch may need at most.
@@ -121,6 +123,9 @@ func (b *batch) singles() []*batch {
 	for _, i := range b.delivers {
 		all = append(all, &batch{delivers: []*deliverItem{i}})
 	}
+	for _, i := range b.files {
+		all = append(all, &batch{files: []*fileItem{i}})
+	}
 	for _, i := range b.rare {
 		all = append(all, &batch{rare: []*rareItem{i}})
 	}
@@ -135,6 +140,7 @@ func (b *batch) apply(tx *Tx) error {
 		func() error { return apply(b.receives, tx.receiveAll) },
 		func() error { return apply(b.accepts, tx.acceptAll) },
 		func() error { return apply(b.delivers, tx.deliverAll) },
+		func() error { return apply(b.files, tx.finishFiles) },
 		func() error { return apply(b.rare, tx.rareAll) },
 	} {
 		if err := step(); err != nil {
@@ -241,6 +247,7 @@ func (l *lane) next() *batch {
 	b.receives = take(&l.queue.receives, maxBatch)
 	b.accepts = take(&l.queue.accepts, maxBatch)
 	b.delivers = take(&l.queue.delivers, maxBatch)
+	b.files = take(&l.queue.files, maxBatch)
 	leave(&l.receives, b.receives)
 	leave(&l.accepts, b.accepts)
 	return b
@@ -453,40 +460,4 @@ func (b *batch) dropExpired(now time.Time) {
 		}
 		return late
 	})
-}
-
-// A rareItem is a write that is not worth batching.
-type rareItem struct {
-	item
-	do func(tx *Tx) error
-}
-
-func (tx *Tx) rareAll(items []*rareItem) error { return items[0].do(tx) }
-
-// Tx runs f in a transaction of its own on the company's lane; company 0 is any.
-// An error of f rolls everything back and is returned. f must not block.
-func (db *DB) Tx(ctx context.Context, company parley.CompanyID, f func(tx *Tx) error) error {
-	i := &rareItem{item: item{call: newCall(1)}, do: f}
-	if err := db.laneOf(company).submit(func(q *batch) { q.rare = append(q.rare, i) }); err != nil {
-		return err
-	}
-	if err := i.call.wait(ctx); err != nil {
-		return err
-	}
-	return i.err
-}
-
-// txResult is Tx for a function with a result. A caller that goes away must not
-// read what the writer may just be storing.
-func txResult[T any](ctx context.Context, db *DB, company parley.CompanyID, f func(tx *Tx) (T, error)) (T, error) {
-	var result T
-	err := db.Tx(ctx, company, func(tx *Tx) (err error) {
-		result, err = f(tx)
-		return err
-	})
-	if err != nil {
-		var none T
-		return none, err
-	}
-	return result, nil
 }
