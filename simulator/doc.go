@@ -25,5 +25,7 @@
 //
 // Every provider adds: POST accounts, GET accounts, POST people, GET people,
 // POST say, POST edit, POST block, POST unblock, POST rename, POST deactivate,
-// POST raw, POST revoke, POST reset, and what only it can do.
+// POST raw, POST revoke, POST reset, and what only it can do. Files are uploaded to a
+// verb as multipart/form-data. A file among what was sent has its sha256, in
+// hexadecimal, and its file_name in the detail.
 package simulator

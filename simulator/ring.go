@@ -98,8 +98,8 @@ func (r *Ring[T]) Last(limit int) []T {
 	return r.after(r.total-uint64(limit), limit, nil)
 }
 
-// Grown returns a channel that is closed as soon as more than seen entries have
-// been appended; it is closed already if that is so now.
+// Grown returns a channel that is closed with the next Append; it is closed already
+// if more than seen entries have been appended. Who waits for several looks again.
 func (r *Ring[T]) Grown(seen uint64) <-chan struct{} {
 	r.mu.Lock()
 	defer r.mu.Unlock()

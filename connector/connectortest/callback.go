@@ -39,7 +39,7 @@ func (w *world) wants(e connector.Event, s said, what connector.What) {
 	if e.ID != s.message || e.Chat.ID != s.chat || e.Chat.Group {
 		w.Errorf("event %q in chat %+v, want %q in %q, no group", e.ID, e.Chat, s.message, s.chat)
 	}
-	if diff := cmp.Diff(what, e.What); diff != "" {
+	if diff := cmp.Diff(what, w.plainWhat(e.What)); diff != "" {
 		w.Errorf("event (-want +got):\n%s", diff)
 	}
 	if s.date != 0 && !e.At.IsZero() && !e.At.Equal(time.Unix(s.date, 0)) {
@@ -174,6 +174,16 @@ func receiveWithoutSecret(w *world) {
 	}
 	for what, cb := range map[string]connector.Callback{"genuine": genuine, "bare": bare} {
 		w.unauthorized(what+" at a channel without a secret", w.open(&ch).(connector.Receiver), cb)
+	}
+	w.authenticates(r.client, genuine, bare)
+}
+
+// authenticates: who can judge by the header alone comes to the same verdict.
+func (w *world) authenticates(c connector.Receiver, genuine, bare connector.Callback) {
+	w.Helper()
+	if a, can := c.(connector.Authenticator); can {
+		w.ok("Authenticate", a.Authenticate(genuine.Header))
+		w.has("Authenticate without a secret", a.Authenticate(bare.Header), parley.KindUnauthorized)
 	}
 }
 

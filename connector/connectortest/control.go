@@ -46,12 +46,17 @@ func flat(w *world, body []byte) Answer {
 // control makes one request to the control API and returns its answer of 200.
 func (w *world) control(method, verb string, body io.Reader) []byte {
 	w.Helper()
+	return w.request(method, verb, "application/x-www-form-urlencoded", body)
+}
+
+func (w *world) request(method, verb, mime string, body io.Reader) []byte {
+	w.Helper()
 	address := w.base + "/sim/" + w.suite.Provider.Spec().Name + "/" + verb
 	req, err := http.NewRequestWithContext(w.ctx, method, address, body)
 	if err != nil {
 		w.Fatal(err)
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Content-Type", mime)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		w.Fatalf("control %s %s: %v", method, verb, err)
@@ -74,7 +79,10 @@ type said struct {
 func (w *world) act(verb, person string, more ...string) said {
 	w.Helper()
 	params := values(append([]string{"account", w.account, "person", person}, more...)...)
-	a := w.post(verb, params)
+	return saidOf(w.post(verb, params))
+}
+
+func saidOf(a Answer) said {
 	date, _ := strconv.ParseInt(a["date"], 10, 64) // stays 0
 	return said{a["chat"], a["message_id"], date}
 }

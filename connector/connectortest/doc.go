@@ -22,7 +22,15 @@
 //	POST raw         account in the query, any JSON object as the body
 //	POST revoke      account
 //
+// What not every network has is played by verbs that the fields of Suite name, with
+// the parameters that are said there; files are uploaded as multipart/form-data.
+// What a provider lacks is named in Suite.Lacks: the suite fails on whatever is
+// neither given nor lacking, and on an interface that it is not told how to test.
+// In a group the verbs of people also take chat. GET sent tells of a file that was
+// sent, in its detail, the sha256 of its bytes in hexadecimal and its file_name.
+//
 // It covers callbacks that prove themselves by a header or the query and have a
-// JSON body. It does not replace a connector's own tests: what the fields of one
-// provider mean is decided there.
+// JSON body, and no connector.Deregisterer and no pairing. It does not replace a connector's own tests: what the fields of one
+// provider mean is decided there. That the suite notices what it has to is shown
+// beside provider/telegram, by a connector that is broken in one way after another.
 package connectortest

@@ -35,21 +35,22 @@ type callFault struct {
 	params   []string
 	want     parley.Kind // empty: it must succeed
 	accepted int         // messages at the provider afterwards
+	part     func(w *world, chat, text string) connector.Part
 }
 
 func (s Suite) callFaults() []callFault {
 	faults := []callFault{
-		{"throttled", simulator.FaultThrottle, []string{"retry_after", "7"}, parley.KindThrottled, 0},
-		{"html", simulator.FaultHTML, nil, s.serverError(), 0},
-		{"garbage", simulator.FaultGarbage, nil, parley.KindUncertain, 0},
-		{"cut before", simulator.FaultCutBefore, nil, parley.KindUncertain, 0},
-		{"cut after", simulator.FaultCutAfter, nil, parley.KindUncertain, 1},
-		{"slow", simulator.FaultSlow, []string{"delay_ms", "20"}, "", 1},
-		{"late", simulator.FaultLate, []string{"delay_ms", "20"}, "", 1},
+		{"throttled", simulator.FaultThrottle, []string{"retry_after", "7"}, parley.KindThrottled, 0, (*world).part},
+		{"html", simulator.FaultHTML, nil, s.serverError(), 0, (*world).part},
+		{"garbage", simulator.FaultGarbage, nil, parley.KindUncertain, 0, (*world).part},
+		{"cut before", simulator.FaultCutBefore, nil, parley.KindUncertain, 0, (*world).part},
+		{"cut after", simulator.FaultCutAfter, nil, parley.KindUncertain, 1, (*world).part},
+		{"slow", simulator.FaultSlow, []string{"delay_ms", "20"}, "", 1, (*world).part},
+		{"late", simulator.FaultLate, []string{"delay_ms", "20"}, "", 1, (*world).part},
 	}
 	for _, status := range []int{500, 502, 503, 504} {
 		code := strconv.Itoa(status)
-		faults = append(faults, callFault{"status " + code, simulator.FaultStatus, []string{"status", code}, s.serverError(), 0})
+		faults = append(faults, callFault{"status " + code, simulator.FaultStatus, []string{"status", code}, s.serverError(), 0, (*world).part})
 	}
 	return faults
 }
@@ -60,12 +61,12 @@ func (f callFault) run(w *world) {
 	chat := w.say("Ann", "hello").chat
 	w.delivered(w.part(chat, "before"))
 	w.fault(f.kind, f.params...)
-	_, err := w.send(w.ctx, w.part(chat, "meanwhile"))
+	_, err := w.send(w.ctx, f.part(w, chat, "meanwhile"))
 	w.has("Send", err, f.want)
 	if wait := retryAfter(err); f.kind == simulator.FaultThrottle && wait != 7*time.Second {
 		w.Errorf("Send: got a wait of %v, want 7s", wait)
 	}
-	w.delivered(w.part(chat, "after"))
+	w.delivered(f.part(w, chat, "after"))
 	w.once(f.accepted)
 }
 
@@ -128,13 +129,17 @@ func nobodyListens(w *world) {
 // stopsDuring ends the context of a Send once the provider has the request. The
 // answer is on its way or not, and the error has to say that it cannot know.
 func stopsDuring(kind simulator.FaultKind, why error) func(*world) {
+	return stops(kind, why, (*world).part)
+}
+
+func stops(kind simulator.FaultKind, why error, part func(w *world, chat, text string) connector.Part) func(*world) {
 	return func(w *world) {
 		chat := w.say("Ann", "hello").chat
 		w.delivered(w.part(chat, "before"))
 		w.fault(kind, "delay_ms", delayOf(kind))
 		ctx, end := ending(w.ctx, why)
 		before := w.calls.Total()
-		failed := w.sendAside(ctx, w.part(chat, "meanwhile"))
+		failed := w.sendAside(ctx, part(w, chat, "meanwhile"))
 		w.untilTaken(kind, before)
 		end()
 		err := <-failed

@@ -228,6 +228,8 @@ func sameIdentities(w *world) {
 		{can.Edits, func(f said) { w.act("edit", "Ann", "message_id", f.message, "text", "hello!") }},
 		{can.Replies, func(f said) { w.act("say", "Ann", "text", "a reply", "reply_to", f.message) }},
 		{can.Starts, func(said) { w.act("start", "Ann", "payload", "order-42") }},
+		{w.suite.features()["document"], func(said) { w.says(w.saying("document"), "Ann", 1) }},
+		{w.suite.features()["venue"], func(said) { w.says(w.saying("venue"), "Ann", 1) }},
 		{can.Blocks, func(said) { w.act("block", "Ann") }},
 		{can.Blocks, func(said) { w.act("unblock", "Ann") }},
 	}

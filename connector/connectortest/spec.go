@@ -10,6 +10,12 @@ import (
 	"github.com/parley-im/parley/connector"
 )
 
+func options(w *world) {
+	for _, wrong := range w.suite.optionFaults() {
+		w.Errorf("Suite: %s", wrong)
+	}
+}
+
 func facts(w *world) {
 	spec := w.suite.Provider.Spec()
 	for _, wrong := range specFaults(spec, w.suite.Can) {
@@ -82,7 +88,11 @@ func abilities(w *world) {
 	_, receives := w.client.(connector.Receiver)
 	_, subscribes := w.client.(connector.Subscriber)
 	_, runs := w.client.(connector.Runner)
-	can := w.suite.Can
+	_, fetches := w.client.(connector.Fetcher)
+	_, profiles := w.client.(connector.Profiler)
+	_, confirms := w.client.(connector.Confirmer)
+	_, deregisters := w.client.(connector.Deregisterer)
+	can, buttons := w.suite.Can, w.suite.Buttons
 	for _, a := range []struct {
 		name      string
 		got, want bool
@@ -91,6 +101,11 @@ func abilities(w *world) {
 		{"connector.Receiver", receives, can.Callback},
 		{"connector.Subscriber", subscribes, can.Callback},
 		{"connector.Runner", runs, can.Poll},
+		{"connector.Fetcher", fetches, w.suite.Fetch != nil},
+		{"connector.Profiler", profiles, w.suite.Profile != nil},
+		{"connector.Confirmer", confirms, buttons != nil && buttons.Answer != ""},
+		// The suite has no cases for this one yet: whoever brings it brings them.
+		{"connector.Deregisterer", deregisters, false},
 	} {
 		if a.got != a.want {
 			w.Errorf("the client implements %s: got %t, want %t", a.name, a.got, a.want)

@@ -26,6 +26,30 @@ type Suite struct {
 	// parley.KindUnavailable, parley.KindUncertain is the only other choice.
 	ServerError parley.Kind
 	Can         Abilities
+
+	// What follows is how the simulator plays what not every network has. Lacks
+	// names what this one has not, so that nothing is left out unseen: the kinds of
+	// Says, and unsupported, album, forward, edit_caption, edit_file,
+	// edit_location, buttons, groups, fetch, profile and files.
+	Lacks   []string
+	Says    []Saying
+	Strange []Strange
+	// Album says three photos at once; it gets person, caption and the files
+	// file1, file2, file3, and answers with message_ids.
+	Album *Play
+	// Forward are parameters that make what Ann says the words of somebody else.
+	Forward map[string]string
+	// EditCaption gets person, message_id and caption of a photo, EditFile the same
+	// of a document with another file; EditLocation gets person, message_id,
+	// latitude and longitude of a live location.
+	EditCaption, EditFile, EditLocation *Play
+
+	Buttons *Buttons
+	Groups  *Groups
+	Fetch   *Fetching  // connector.Fetcher
+	Profile *Profiling // connector.Profiler
+	Files   *Sending   // Plan and Send take files
+
 	// Patience is how long a case may wait for what never comes; 0 is 30 s.
 	Patience time.Duration
 }
@@ -82,10 +106,15 @@ func (s Suite) Run(t *testing.T) {
 
 func (s Suite) groups() []group {
 	return []group{
-		{"spec", true, []check{{"facts", true, facts}, {"abilities", true, abilities}, {"open", true, opens}}},
+		{"spec", true, []check{{"options", true, options}, {"facts", true, facts}, {"abilities", true, abilities}, {"open", true, opens}}},
 		{"verify", s.Can.Verify, verifyCases()},
 		{"send", true, s.sendCases()},
 		{"fault", true, s.faultCases()},
+		{"content", s.Can.Callback || s.Can.Poll, s.contentCases()},
+		{"group", s.Groups != nil, s.groupCases()},
+		{"fetch", s.Fetch != nil, s.fetchCases()},
+		{"profile", s.Profile != nil, s.profileCases()},
+		{"file", true, s.fileCases()},
 		{"callback", s.Can.Callback, s.callbackCases()},
 		{"poll", s.Can.Poll, s.pollCases()},
 		{"both", s.Can.Poll && s.Can.Callback, s.bothCases()},

@@ -30,21 +30,35 @@ type world struct {
 	channel *parley.Channel
 	client  connector.Client
 	calls   *simulator.Ring[string] // paths of the gateway's requests, as they arrive
+	targets *simulator.Ring[string] // the same as they were spelled, with their queries
+	shelf   *shelf                  // files to be sent
+	heard   *store                  // of listen; nil before
 	trace   *trace
-	last    atomic.Int64 // message id
+
+	listening *running     // behind heard; nil if callbacks are
+	last      atomic.Int64 // message id
+	cut       atomic.Int64 // bytes of a body after which the connection breaks; 0 none
+	// rewrite changes the provider's answers; nil leaves them.
+	rewrite atomic.Pointer[func(path string, answer []byte) []byte]
 }
 
 // newWorld also sees to it that the case ends with a search for secrets.
 func newWorld(t *testing.T, s Suite) *world {
 	ctx, cancel := context.WithTimeout(t.Context(), s.patience())
 	t.Cleanup(cancel)
-	w := &world{T: t, suite: s, ctx: ctx, calls: simulator.NewRing[string](100_000), trace: &trace{}}
+	w := &world{T: t, suite: s, ctx: ctx, trace: &trace{}, shelf: &shelf{},
+		calls: simulator.NewRing[string](100_000), targets: simulator.NewRing[string](100_000)}
 	w.base = w.serve()
 	answer := w.post("accounts", nil)
 	w.account = answer["id"]
 	w.channel = w.newChannel(w.account, s.Credentials(answer))
 	w.client = w.open(w.channel)
 	t.Cleanup(w.searchTraces)
+	t.Cleanup(func() {
+		if n := w.shelf.open(); n != 0 {
+			t.Errorf("%d files that were to be sent were not closed", n)
+		}
+	})
 	return w
 }
 
@@ -54,10 +68,12 @@ func (w *world) serve() string {
 	sim := w.suite.Simulator(w.logger())
 	handler := simulator.Handler(sim)
 	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if !strings.HasPrefix(r.URL.Path, "/sim/") {
-			w.arrived(r)
+		if strings.HasPrefix(r.URL.Path, "/sim/") {
+			handler.ServeHTTP(rw, r)
+			return
 		}
-		handler.ServeHTTP(rw, r)
+		w.arrived(r)
+		w.answered(rw, r, handler)
 	}))
 	w.Cleanup(server.Close)
 	w.Cleanup(func() {
@@ -71,11 +87,34 @@ func (w *world) serve() string {
 // arrived notes a request once all of it is here: from then on it is carried out
 // even if the gateway hangs up.
 func (w *world) arrived(r *http.Request) {
+	w.targets.Append(func(uint64) string { return r.RequestURI })
+	if n := w.cut.Load(); n > 0 {
+		_, _ = io.CopyN(io.Discard, r.Body, n) // what is shorter is cut, too
+		panic(http.ErrAbortHandler)
+	}
 	body, err := io.ReadAll(r.Body)
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	if err == nil {
 		w.calls.Append(func(uint64) string { return r.URL.Path })
 	}
+}
+
+// answered passes a request on, and changes the answer if the case wants that.
+func (w *world) answered(rw http.ResponseWriter, r *http.Request, handler http.Handler) {
+	change := w.rewrite.Load()
+	if change == nil {
+		handler.ServeHTTP(rw, r)
+		return
+	}
+	got := httptest.NewRecorder()
+	handler.ServeHTTP(got, r)
+	for name, values := range got.Header() {
+		if name != "Content-Length" {
+			rw.Header()[name] = values
+		}
+	}
+	rw.WriteHeader(got.Code)
+	_, _ = rw.Write((*change)(r.URL.Path, got.Body.Bytes())) // the gateway may have hung up
 }
 
 func (w *world) logger() *slog.Logger {
@@ -115,7 +154,7 @@ func (w *world) env(base string) connector.Env {
 		w.Fatalf("make a client: %v", err)
 	}
 	w.Cleanup(c.Close)
-	return connector.Env{HTTP: c, State: &state{}, Log: w.logger(), Now: time.Now, Base: base}
+	return connector.Env{HTTP: c, State: &state{}, Files: w.shelf, Log: w.logger(), Now: time.Now, Base: base}
 }
 
 // seen notes the text of an error for the search, in every form it can be printed.
@@ -147,9 +186,11 @@ func (w *world) ok(what string, err error) {
 // await waits until something is appended beyond the first n.
 func await[T any](w *world, what string, r *simulator.Ring[T], n uint64) {
 	w.Helper()
-	select {
-	case <-r.Grown(n):
-	case <-w.ctx.Done():
-		w.Fatalf("waited in vain for %s number %d", what, n+1)
+	for r.Total() <= n {
+		select {
+		case <-r.Grown(r.Total()):
+		case <-w.ctx.Done():
+			w.Fatalf("waited in vain for %s number %d", what, n+1)
+		}
 	}
 }

@@ -84,6 +84,7 @@ var rows = []row{
 	{400, "invalid file_id", parley.KindRejected, "file_id", ""},                                                  // srv: getFile
 	{400, "file_id not specified", parley.KindRejected, "file_id", ""},                                            // srv: getFile
 	{400, "file is too big", parley.KindRejected, codeFileSize, ""},                                               // doc: getFile
+	{400, "file of size", parley.KindRejected, codeFileSize, ""},                                                  // srv: files by upload, such as a photo over 10 MB
 	{400, "file must be non-empty", parley.KindRejected, "file_empty", ""},                                        // srv: files by upload
 	{400, "there is no photo in the request", parley.KindRejected, "photo_missing", ""},                           // srv: sendPhoto
 	{400, "there is no document in the request", parley.KindRejected, "file_missing", ""},                         // srv: sendDocument

@@ -52,6 +52,7 @@ var refusals = []struct {
 	{400, "Bad Request: invalid file_id", parley.KindRejected, "file_id"},
 	{400, "Bad Request: file_id not specified", parley.KindRejected, "file_id"},
 	{400, "Bad Request: file is too big", parley.KindRejected, "file_too_large"},
+	{400, "Bad Request: file of size 10485839 bytes is too big for a photo; the maximum size is 10485760 bytes", parley.KindRejected, "file_too_large"},
 	{400, "Bad Request: PHOTO_INVALID_DIMENSIONS", parley.KindRejected, "photo_invalid"},
 	{400, "Bad Request: IMAGE_PROCESS_FAILED", parley.KindRejected, "photo_invalid"},
 	{400, "Bad Request: PHOTO_SAVE_FILE_INVALID", parley.KindRejected, "photo_invalid"},

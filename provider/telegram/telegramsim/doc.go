@@ -7,7 +7,8 @@
 // messenger: nothing survives it.
 //
 // Where the real servers differ it follows the cloud server, or the self-hosted
-// one started with --local when Options.Local is set.
+// one started with --local when Options.Local is set. Options.Insecure makes a
+// cloud server that can be used without TLS, which there is none of.
 //
 // # Divergences
 //

@@ -115,9 +115,10 @@ func TestDownload(t *testing.T) {
 	}
 }
 
+// An insecure server has the limits of the cloud server and serves downloads.
 func TestTooBigIsNotServed(t *testing.T) {
 	t.Parallel()
-	s := newStage(t, telegramsim.Options{})
+	s := newStage(t, telegramsim.Options{Insecure: true})
 	aFile(t, s, "file_size=20971521")
 	aFile(t, s, "file_size=7")
 	for path, want := range map[string]int{"documents/file_1.pdf": 404, "documents/file_2.pdf": 200} {

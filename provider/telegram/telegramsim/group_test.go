@@ -240,6 +240,18 @@ func TestMigration(t *testing.T) {
 	}
 }
 
+// A simulator that starts behind all former messages does so in the supergroup, too.
+func TestMigrationFirstMessage(t *testing.T) {
+	t.Parallel()
+	s := newStage(t, telegramsim.Options{FirstMessage: 500})
+	does(t, s, "groups", "title=Team&members=Ann")
+	news(t, s)
+	does(t, s, "migrate", "chat=Team")
+	if us := news(t, s); us[1]["message"].(object)["message_id"] != 501.0 {
+		t.Errorf("the supergroup begins with message %v, want 501", us[1]["message"])
+	}
+}
+
 func TestSeveralBotsInAGroup(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -188,6 +188,14 @@ func TestEditsOfContent(t *testing.T) {
 		t.Errorf("edited media %v", m)
 	}
 	sameFile(t, s, m, "video", "samples/video.mp4")
+	does(t, s, "edit", "message_id=1&caption=+")
+	if m = one(t, s, "edited_message"); m["caption"] != nil || m["video"] == nil {
+		t.Errorf("the caption was taken away: %v", m)
+	}
+	does(t, s, "say", "text=words")
+	if got := control(s, "POST", "/edit", "message_id=2&text=+"); got.status != 400 || !strings.Contains(got.out["error"].(string), "empty") {
+		t.Errorf("a text was taken away: %v", got.out)
+	}
 }
 
 func TestLiveLocation(t *testing.T) {

@@ -101,7 +101,7 @@ func (b *bot) conflict() {
 		return
 	}
 	now := b.s.now()
-	if !b.s.opts.Local && now.Sub(b.polled.conflicted) < hotLoop {
+	if !b.s.opts.lax() && now.Sub(b.polled.conflicted) < hotLoop {
 		b.poll.delay = hotLoop
 	}
 	b.polled.conflicted = now
@@ -113,7 +113,7 @@ func (b *bot) conflict() {
 func (b *bot) throttle(offset int64, limit *int64, timeout *time.Duration) {
 	now := b.s.now()
 	since := now.Sub(b.polled.started)
-	if !b.s.opts.Local && offset == b.polled.offset {
+	if !b.s.opts.lax() && offset == b.polled.offset {
 		if since < hotLoop {
 			*timeout = max(*timeout, hotLoop)
 		}

@@ -304,16 +304,16 @@ func TestPollRefusedWithWebhook(t *testing.T) {
 	}
 }
 
-// The cloud server slows hot loops and repeated conflicts; Local does not.
+// The cloud server slows hot loops and repeated conflicts; Local and Insecure do not.
 func TestHotLoops(t *testing.T) {
 	t.Parallel()
-	for _, local := range []bool{false, true} {
-		t.Run("local "+strconv.FormatBool(local), func(t *testing.T) {
+	for name, opts := range map[string]telegramsim.Options{"cloud": {}, "local": {Local: true}, "insecure": {Insecure: true}} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := newServer(t, telegramsim.Options{Local: local})
+				s := newServer(t, opts)
 				slow, batch := 3*time.Second, 1
-				if local {
+				if name != "cloud" {
 					slow, batch = 0, 2
 				}
 				fetch(t, s, params{"offset": "5"})

@@ -56,9 +56,13 @@ func TestRegistrationRefused(t *testing.T) {
 			t.Parallel()
 			cloud := newServer(t, telegramsim.Options{LookupIP: lookup})
 			local := newServer(t, telegramsim.Options{LookupIP: lookup, Local: true})
+			insecure := newServer(t, telegramsim.Options{LookupIP: lookup, Insecure: true})
 			call(cloud, "setWebhook", tt.p).refused(t, 400, tt.text)
 			if got := call(local, "setWebhook", tt.p); got.OK != tt.localOK {
 				t.Errorf("local: %+v", got)
+			}
+			if got := call(insecure, "setWebhook", tt.p); got.OK != tt.localOK {
+				t.Errorf("insecure: %+v", got)
 			}
 			if got := hookInfo(t, cloud)["url"]; got != "" {
 				t.Errorf("a refused webhook is set: %v", got)

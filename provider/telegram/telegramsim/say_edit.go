@@ -1,5 +1,7 @@
 package telegramsim
 
+import "strings"
+
 // Edit lets a person change a text or caption of theirs.
 func (s *Server) Edit(account, person string, messageID int64, text string) (Said, error) {
 	return s.Amend(messageID, Line{Account: account, Person: person, Text: text})
@@ -23,6 +25,10 @@ func (l *Line) checkEdit() error {
 	if len(l.Content) == 1 && albumClass[l.Content[0].Kind] == "" && l.Content[0].Kind != "animation" {
 		return refuse("people exchange only photos, videos, animations, documents and audio")
 	}
+	if len(l.Content) == 0 { // a caption may be taken away; amend knows whether it is one
+		l.Text = strings.TrimSpace(l.Text)
+		return nil
+	}
 	return l.check()
 }
 
@@ -39,7 +45,7 @@ func (l *Line) amend(b *bot, m *message) error {
 	}
 	if plain {
 		m.Text, m.Entities = l.Text, commands(l.Text)
-		return nil
+		return checkText(l.Text)
 	}
 	if units(l.Text) > maxCaption {
 		return refuse("caption is longer than 1024 UTF-16 code units; people cannot send that")

@@ -275,5 +275,5 @@ func (st *stage) migrate(to *group) error {
 func (b *bot) adopt(from, to *group) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.chats[to.id] = &chat{group: to, status: b.chats[from.id].status}
+	b.chats[to.id] = &chat{group: to, status: b.chats[from.id].status, lastID: b.s.opts.FirstMessage}
 }

@@ -18,6 +18,10 @@ type Options struct {
 	// any port, loopback and private networks. It also switches off the delays
 	// that punish hot polling loops, and changes how malformed tokens are refused.
 	Local bool
+	// Insecure is a cloud server that takes the callback addresses of a self-hosted
+	// one, any port and any host over plain http, and does not punish hot polling
+	// loops. Unlike one in local mode it serves downloads and has all its limits.
+	Insecure bool
 	// Limits enforces the published rates (about 1 message a second to a chat
 	// with a burst of 3, 30 a second for a bot, one setWebhook a second). Off by
 	// default: the throttle fault covers the rest.
@@ -32,7 +36,7 @@ type Options struct {
 	// HTTP makes the callbacks; redirects are never followed. nil means a client
 	// with a timeout of 60 s.
 	HTTP *http.Client
-	// LookupIP resolves callback hosts when not Local; nil means the system's resolver.
+	// LookupIP resolves callback hosts when neither Local nor Insecure; nil means the system's resolver.
 	LookupIP func(ctx context.Context, host string) ([]netip.Addr, error)
 	// LogSize bounds the request log; 0 means 10 000.
 	LogSize int
@@ -71,6 +75,9 @@ func (o Options) withDefaults() Options {
 	o.HTTP = callbackClient(o.HTTP)
 	return o
 }
+
+// lax reports whether any callback address will do and polling may be hot.
+func (o Options) lax() bool { return o.Local || o.Insecure }
 
 func orDefault[T int | int64 | time.Duration](v, fallback T) T {
 	if v <= 0 {

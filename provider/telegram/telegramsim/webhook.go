@@ -135,7 +135,7 @@ func (c *call) checkHook(set *registration) error {
 	if err != nil || u.Hostname() == "" {
 		return badRequest("invalid webhook URL specified")
 	}
-	if c.opts.Local {
+	if c.opts.lax() {
 		return checkLocal(u)
 	}
 	return c.checkCloud(u, set)
