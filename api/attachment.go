@@ -102,6 +102,10 @@ func fileError(problem string) *params.Error {
 	return &params.Error{Code: params.CodeInvalid, Messages: []string{"file " + problem}}
 }
 
+// uploadFrame is more than a request takes around a file and the other parameters,
+// which have a limit of their own, in bytes.
+const uploadFrame = 64 << 10
+
 // receiveFile streams the file from the client into the service.
 func (s *Server) receiveFile(c *call, in *incoming) (parley.Attachment, error) {
 	f := in.stream.File
@@ -110,6 +114,7 @@ func (s *Server) receiveFile(c *call, in *incoming) (parley.Attachment, error) {
 	}
 	req := c.upload(func() bool { return in.voice })
 	req.Name, req.Type = f.Name, f.Type
+	req.AtLeast = max(c.r.ContentLength-uploadFrame-max(s.maxBody, params.DefaultMaxBody), 0)
 	file, err := s.files.Upload(c.ctx, req, in)
 	if in.end != nil && in.end != io.EOF {
 		return parley.Attachment{}, in.end // the request is to blame, whatever became of it

@@ -31,9 +31,10 @@ type call struct {
 	channel *parley.Channel
 	conv    parley.Conversation
 
-	set    *params.Set // nil until it is read
-	status int         // 0 until the answer is written
-	err    error       // what it was, if it is a failure
+	set      *params.Set // nil until it is read
+	status   int         // 0 until the answer is written
+	err      error       // what it was, if it is a failure
+	accepted *parley.Job // of the message that it made, if somebody traces
 }
 
 // handle makes the checks and calls the endpoint. The order of the checks is part

@@ -50,6 +50,7 @@ func (s *Server) postMessage(c *call) error {
 	if out.Saved != nil {
 		return c.replay(key, out.Saved)
 	}
+	c.note(out.Job)
 	c.send(http.StatusOK, answer(out.Job))
 	return nil
 }

@@ -64,6 +64,19 @@ type Config struct {
 	// route are never the client's words: the method is a known one or "other", the
 	// route is a pattern of the table or "none". It must not block.
 	Observe func(method, route string, status int, took time.Duration)
+
+	// Trace is told of every message that was accepted, repetitions of a request
+	// left out; nil is nobody. It must not block.
+	Trace func(Accepted)
+}
+
+// An Accepted is a message that was taken for sending.
+type Accepted struct {
+	Job    parley.Job
+	Route  string // as a pattern
+	Begun  time.Time
+	Took   time.Duration
+	Parent string // the request's traceparent header: the client's text
 }
 
 // A Server is the handler of the API. It is safe for concurrent use.
@@ -80,13 +93,14 @@ type Server struct {
 	log      *slog.Logger
 	now      func() time.Time
 	observe  func(method, route string, status int, took time.Duration)
+	trace    func(Accepted)
 	root     *node
 	starting starter // nil if conversations cannot be made without a message
 }
 
 // New returns a Server that is ready for requests.
 func New(c Config) *Server {
-	s := &Server{store: c.Store, specs: c.Providers, files: c.Files, test: c.TestWebhook, pageKey: c.PageKey, maxBody: c.MaxBody, log: c.Log, now: c.Now, observe: c.Observe}
+	s := &Server{store: c.Store, specs: c.Providers, files: c.Files, test: c.TestWebhook, pageKey: c.PageKey, maxBody: c.MaxBody, log: c.Log, now: c.Now, observe: c.Observe, trace: c.Trace}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -135,7 +149,17 @@ func (s *Server) finish(c *call) {
 		c.fail(parley.Errorf(parley.KindInternal, "panic"))
 	}
 	s.observe(methodOf(c.r), c.pattern(), c.status, time.Since(c.started))
-	s.trace(c)
+	if c.accepted != nil {
+		s.trace(Accepted{Job: *c.accepted, Route: c.pattern(), Begun: c.started, Took: time.Since(c.started), Parent: c.r.Header.Get("Traceparent")})
+	}
+	s.report(c)
+}
+
+// note remembers what was accepted, for whoever traces.
+func (c *call) note(j parley.Job) {
+	if c.server.trace != nil {
+		c.accepted = &j
+	}
 }
 
 // panicText names a panic without repeating a value that may hold what a client
@@ -147,9 +171,9 @@ func panicText(p any) string {
 	return "not a runtime error"
 }
 
-// trace writes one line for each request: paths only as their pattern, and never
+// report writes one line for each request: paths only as their pattern, and never
 // a query, since both may hold what is nobody's business.
-func (s *Server) trace(c *call) {
+func (s *Server) report(c *call) {
 	level := slog.LevelDebug
 	if c.status >= http.StatusInternalServerError && !errors.Is(c.err, store.ErrBusy) { // the store tells of a flood, once
 		level = slog.LevelWarn

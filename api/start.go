@@ -123,5 +123,6 @@ func (s *Server) begin(c *call, ch *parley.Channel, in *start) (parley.Conversat
 	if err != nil {
 		return parley.Conversation{}, err
 	}
+	c.note(out.Job)
 	return s.store.Conversation(c.ctx, c.company.ID, out.Job.Conversation)
 }

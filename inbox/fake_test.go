@@ -58,6 +58,7 @@ func (s *fakeStore) Receive(ctx context.Context, items ...*store.Receive) ([]sto
 			out[n].Duplicate = true
 		default:
 			s.stored = append(s.stored, *i)
+			out[n].Message = parley.MessageID(len(s.stored))
 		}
 	}
 	return out, errs

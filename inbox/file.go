@@ -15,6 +15,7 @@ import (
 // most 255 bytes.
 const (
 	maxFileName = 255
+	maxExt      = 16 // a longer extension is none, and may be cut
 	maxType     = 127
 	maxSource   = 4 << 10
 	maxFiles    = 32 // of one message; no messenger allows more than 10
@@ -61,8 +62,18 @@ func fileName(name string) string {
 	if name == "." || name == ".." || name == "/" {
 		return ""
 	}
-	tidy(&name, maxFileName)
-	return name
+	return shorten(name)
+}
+
+// shorten cuts a name that is too long, and leaves it its extension.
+func shorten(name string) string {
+	ext := path.Ext(name)
+	if len(name) <= maxFileName || len(ext) > maxExt {
+		ext = ""
+	}
+	name = strings.TrimSuffix(name, ext)
+	tidy(&name, maxFileName-len(ext))
+	return name + ext
 }
 
 // mimeType returns a type without parameters, or nothing if it is none.

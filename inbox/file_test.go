@@ -25,6 +25,8 @@ func TestFileName(t *testing.T) {
 		{"exe\u202efdp.scr", "exefdp.scr"},
 		{"отчёт.docx", "отчёт.docx"},
 		{strings.Repeat("ж", 300), strings.Repeat("ж", 127)},
+		{strings.Repeat("ж", 300) + ".pdf", strings.Repeat("ж", 125) + ".pdf"},
+		{strings.Repeat("x", 300) + "." + strings.Repeat("y", 16), strings.Repeat("x", 255)},
 	}
 	for _, tt := range tests {
 		if got := fileName(tt.in); got != tt.want {

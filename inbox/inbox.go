@@ -44,6 +44,20 @@ type Observer interface {
 	Received(provider, result string, events int)
 }
 
+// A Delivery is what became of events that a provider told us of at once.
+type Delivery struct {
+	Source  string // callback, poll or session
+	Channel *parley.Channel
+	Begun   time.Time // when the callback came, or Store was called
+	Took    time.Duration
+	Err     error // why the provider has to say it again; nil if it has not
+
+	Events, Duplicates, Quarantined int
+
+	Made    []parley.MessageID // messages that it brought, in their order
+	Touched []parley.MessageID // messages that its other events are about
+}
+
 // unobserved is nobody.
 type unobserved struct{}
 
@@ -58,6 +72,7 @@ type Config struct {
 	Log     *slog.Logger
 	Now     func() time.Time // nil is time.Now
 	Observe Observer         // nil is nobody
+	Trace   func(Delivery)   // is told of every delivery of events; nil is nobody. It must not block
 
 	// MaxItems and MaxBytes bound the callbacks under way, by number and by the
 	// size of their bodies; 0 is 2048 and 64 MiB. A channel may take three quarters
@@ -154,10 +169,21 @@ func (in *Inbox) Store(ctx context.Context, ch *parley.Channel, source string, e
 	// counted but never refused; callbacks yield.
 	leave := in.gate.force(ch.ID, size)
 	defer leave()
+	begun := time.Now()
 	t, err := in.keep(ctx, delivery{ch: ch, source: source, events: events})
 	in.count(ch.Provider, t)
+	in.trace(source, ch, t, err, begun, time.Since(begun))
 	in.heard(ctx, ch, source, t, err)
 	return err
+}
+
+// trace tells of a delivery that had events.
+func (in *Inbox) trace(source string, ch *parley.Channel, t tally, err error, begun time.Time, took time.Duration) {
+	if in.cfg.Trace == nil || t.events == 0 {
+		return
+	}
+	in.cfg.Trace(Delivery{Source: source, Channel: ch, Begun: begun, Took: took, Err: err, Events: t.events,
+		Duplicates: t.duplicates, Quarantined: t.quarantined, Made: t.made, Touched: t.touched})
 }
 
 // heard writes a line if something is off.

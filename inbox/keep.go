@@ -36,6 +36,8 @@ type tally struct {
 	ignored     int
 	quarantined int
 	dropped     int
+
+	made, touched []parley.MessageID // if somebody traces
 }
 
 // odd reports whether something is worth a line at the usual log level.
@@ -114,6 +116,7 @@ func (in *Inbox) receive(ctx context.Context, d *delivery, items []*store.Receiv
 			t.duplicates++
 		case err == nil:
 			t.stored++
+			in.note(&items[i].Event, results[i].Message, t)
 		case transient(err):
 			return nil, err
 		default:
@@ -124,6 +127,18 @@ func (in *Inbox) receive(ctx context.Context, d *delivery, items []*store.Receiv
 		}
 	}
 	return failed, nil
+}
+
+// note remembers the message of an event that was stored, for whoever traces.
+func (in *Inbox) note(e *connector.Event, id parley.MessageID, t *tally) {
+	if in.cfg.Trace == nil || id == 0 {
+		return
+	}
+	if _, ok := e.What.(connector.Message); ok {
+		t.made = append(t.made, id)
+		return
+	}
+	t.touched = append(t.touched, id)
 }
 
 // transient reports whether the same may work later, so that it is for the

@@ -62,6 +62,7 @@ func (in *Inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	took := time.Since(begun)
 	in.cfg.Observe.Callback(known, status, took)
+	in.trace("callback", o.ch, o.tally, o.err, begun, took)
 	in.report(r.Context(), provider, o, status, took)
 }
 

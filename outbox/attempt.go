@@ -223,7 +223,11 @@ func (a *attempt) send(part connector.Part, deadline time.Time) outcome {
 		return err
 	})
 	a.log(err, begun)
-	a.o.cfg.Observe.PartSent(a.line.spec.Name, parley.KindOf(err), a.o.cfg.Now().Sub(begun))
+	took := a.o.cfg.Now().Sub(begun)
+	a.o.cfg.Observe.PartSent(a.line.spec.Name, parley.KindOf(err), took)
+	if a.o.cfg.Trace != nil {
+		a.o.cfg.Trace(Send{Job: &a.item.work.Job, Provider: a.line.spec.Name, Begun: begun, Took: took, Kind: parley.KindOf(err)})
+	}
 	out := a.conclude(sent, err)
 	out.asked, out.kind, out.generation = true, parley.KindOf(err), a.line.generation()
 	if e, ok := errors.AsType[*parley.Error](err); ok {

@@ -55,6 +55,15 @@ type Observer interface {
 	Circuit(provider string, open bool)
 }
 
+// A Send is one request to a provider, over.
+type Send struct {
+	Job      *parley.Job // of the part and the attempt; to be read, and not kept
+	Provider string
+	Begun    time.Time
+	Took     time.Duration
+	Kind     parley.Kind // of its error, "" if the part was taken
+}
+
 // unobserved is nobody.
 type unobserved struct{}
 
@@ -71,6 +80,7 @@ type Config struct {
 	Log     *slog.Logger
 	Now     func() time.Time // time.Now
 	Observe Observer         // nobody
+	Trace   func(Send)       // is told of every request that was claimed, and must not block; nobody
 
 	// LoggedOut is told that a provider refused the credentials of a generation
 	// of a channel. It may block as long as a write to the store takes.

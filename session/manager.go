@@ -57,7 +57,7 @@ type Config struct {
 	Grants    grants
 	Providers map[string]connector.Provider // those on offer, by canonical name
 	HTTP      connector.Doer
-	Files     connector.Files // bytes of what is to be sent
+	Files     connector.Files              // bytes of what is to be sent
 	Base      func(provider string) string // the provider's address, without a trailing slash
 	PublicURL string                       // base of callback addresses; empty: what can be polled is polled
 	Sink      Sink

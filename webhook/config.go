@@ -54,6 +54,28 @@ type Observer interface {
 	WebhookParked()
 }
 
+// An Attempt is one request about an event.
+type Attempt struct {
+	Endpoint parley.EndpointID
+	Company  parley.CompanyID
+	Seq      int64
+	Message  parley.MessageID // 0 if the event is not about one
+	Event    parley.EventKind
+	Number   int // from 1
+	Replay   bool
+	Begun    time.Time
+}
+
+// A Tracer follows requests. Its methods must not block.
+type Tracer interface {
+	// Traceparent is asked for the header of that name before a request, "" for
+	// none.
+	Traceparent(a Attempt) string
+	// Attempted is told how the request ended: its status, 0 without an answer, and
+	// the kind of its failure, "" if the event was taken.
+	Attempted(a Attempt, status int, kind parley.Kind, took time.Duration)
+}
+
 // unobserved is nobody.
 type unobserved struct{}
 
@@ -72,6 +94,7 @@ type Config struct {
 	Now    func() time.Time // wall clock; nil is time.Now
 
 	Observe Observer // nil is nobody
+	Trace   Tracer   // nil is nobody
 
 	Timeout time.Duration // of one attempt; 0 is 10 s
 	Epoch   int64         // of the event log; part of webhook-id

@@ -82,7 +82,7 @@ func (m *memory) addKind(c parley.CompanyID, s parley.StreamID, kind parley.Even
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	seq := int64(len(m.events[c]) + 1)
-	e := parley.Event{Company: c, Seq: seq, Stream: s, Kind: kind, At: time.Now(), Body: fmt.Appendf(nil, `{"company":%d,"seq":%d}`, c, seq)}
+	e := parley.Event{Company: c, Seq: seq, Stream: s, Message: parley.MessageID(100 + seq), Kind: kind, At: time.Now(), Body: fmt.Appendf(nil, `{"company":%d,"seq":%d}`, c, seq)}
 	m.events[c] = append(m.events[c], e)
 	return e
 }

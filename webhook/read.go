@@ -207,7 +207,7 @@ func (o *owner) push(s *stream, e *parley.Event) {
 		}
 		s.head = e.Seq
 	}
-	s.queue = append(s.queue, item{e.Seq, e.Kind, e.Body, e.At.UnixMilli()})
+	s.queue = append(s.queue, newItem(e))
 	o.hold(len(e.Body))
 }
 

@@ -62,7 +62,7 @@ func (o *owner) replayNext(ctx context.Context, now time.Time) {
 		return
 	}
 	s := &stream{id: letter.Stream, busy: true, replay: &letter, attempt: letter.Attempts}
-	s.queue = []item{{e.Seq, e.Kind, e.Body, e.At.UnixMilli()}}
+	s.queue = []item{newItem(&e)}
 	o.letters, o.inReplay = o.letters[1:], true
 	o.fly(s, now)
 }

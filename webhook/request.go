@@ -76,6 +76,11 @@ func (d *Deliverer) prepare(ctx context.Context, t *target, a *attempt) *http.Re
 	if a.replay {
 		req.Header["Parley-Replay"] = values[5:6:6]
 	}
+	if d.cfg.Trace != nil {
+		if place := d.cfg.Trace.Traceparent(a.told()); place != "" {
+			req.Header["Traceparent"] = []string{place}
+		}
+	}
 	setBody(req, a.item.body)
 	return req
 }
@@ -96,11 +101,20 @@ func setBody(req *http.Request, body []byte) {
 
 // An attempt is one request that is under way for an owner.
 type attempt struct {
-	stream  *stream
-	company parley.CompanyID
-	target  *target
-	item    item
-	replay  bool
+	stream   *stream
+	endpoint parley.EndpointID
+	company  parley.CompanyID
+	target   *target
+	item     item
+	number   int // from 1
+	replay   bool
+	started  time.Time
+}
+
+// told is what a Tracer is told of it.
+func (a *attempt) told() Attempt {
+	return Attempt{Endpoint: a.endpoint, Company: a.company, Seq: a.item.seq, Message: a.item.message, Event: a.item.kind,
+		Number: a.number, Replay: a.replay, Begun: a.started}
 }
 
 // An outcome is how an attempt ended.
@@ -125,13 +139,16 @@ func (o *outcome) overload() bool {
 
 // deliver makes one attempt and always returns.
 func (d *Deliverer) deliver(ctx context.Context, a *attempt) (out outcome) {
-	started := time.Now()
+	a.started = time.Now()
 	defer func() {
 		if p := recover(); p != nil {
 			d.cfg.Log.Error("webhook attempt panicked", "company_id", int64(a.company), "seq", a.item.seq, "panic", fmt.Sprintf("%T", p))
 			out = outcome{panicked: true, kind: parley.KindInternal, reason: "internal error"}
 		}
-		out.stream, out.took = a.stream, time.Since(started)
+		out.stream, out.took = a.stream, time.Since(a.started)
+		if d.cfg.Trace != nil && !out.interrupted {
+			d.cfg.Trace.Attempted(a.told(), out.status, out.kind, out.took)
+		}
 	}()
 	if err := a.target.err; err != nil {
 		return outcome{kind: parley.KindOf(err), reason: parley.Reason(err)}

@@ -89,7 +89,7 @@ func (o *owner) launch(ctx context.Context, s *stream, now time.Time) bool {
 func (o *owner) fly(s *stream, now time.Time) {
 	s.started = now
 	o.flights = append(o.flights, s)
-	a := &attempt{stream: s, company: o.company, target: o.target, item: s.queue[0], replay: s.replay != nil}
+	a := &attempt{stream: s, endpoint: o.id, company: o.company, target: o.target, item: s.queue[0], number: s.attempt + 1, replay: s.replay != nil}
 	ctx := o.requests
 	o.wg.Go(func() { o.results <- o.d.deliver(ctx, a) })
 }

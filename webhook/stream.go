@@ -9,11 +9,14 @@ import (
 
 // An item is an event with its body in memory.
 type item struct {
-	seq  int64
-	kind parley.EventKind
-	body []byte
-	at   int64 // when it was stored, in unix milliseconds
+	seq     int64
+	kind    parley.EventKind
+	body    []byte
+	at      int64 // when it was stored, in unix milliseconds
+	message parley.MessageID
 }
+
+func newItem(e *parley.Event) item { return item{e.Seq, e.Kind, e.Body, e.At.UnixMilli(), e.Message} }
 
 // A stream is what an owner knows of one stream that has something open.
 type stream struct {
