@@ -30,7 +30,7 @@ bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/parley ./cmd/parley
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags="-s -w" -o bin/parley ./cmd/parley
 
 clean:
 	rm -rf bin
