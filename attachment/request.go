@@ -9,6 +9,7 @@ type UploadRequest struct {
 	Conversation parley.ConversationID
 	Name         string // the last element of a file name, as the client gave it; may be empty or hostile
 	Type         string // MIME type as the client gave it; may be empty, wrong or hostile
+	AtLeast      int64  // bytes that the file surely has, as far as the client announced it; 0 if it did not
 
 	// Voice reports whether the file is to be sent as a voice message. It is known
 	// only when the bytes have been read to io.EOF, since the client may say it

@@ -20,7 +20,10 @@ import (
 // *parley.Error keeps its kind.
 func (s *Service) Upload(ctx context.Context, q UploadRequest, r io.Reader) (parley.Attachment, error) {
 	u := &upload{Service: s, request: q, begun: s.cfg.Now()}
-	err := u.take(ctx, &source{r: r, max: s.cfg.MaxSize, keep: wanted})
+	err := uploadError(tooLarge(s.cfg.MaxSize), s.cfg.MaxSize)
+	if q.AtLeast <= s.cfg.MaxSize { // else nothing needs to be read
+		err = u.take(ctx, &source{r: r, max: s.cfg.MaxSize, keep: wanted})
+	}
 	u.report(ctx, err)
 	return u.file, err
 }

@@ -67,6 +67,23 @@ func TestUpload(t *testing.T) {
 	}
 }
 
+// TestUploadAnnounced: what is announced as too large is not read.
+func TestUploadAnnounced(t *testing.T) {
+	t.Parallel()
+	r := newRig()
+	for _, tt := range []struct {
+		atLeast int64
+		kind    parley.Kind
+		left    int
+	}{{r.cfg.MaxSize, "", 0}, {r.cfg.MaxSize + 1, parley.KindInvalid, 5}} {
+		file := strings.NewReader("hello")
+		_, err := r.Upload(t.Context(), UploadRequest{Company: 1, Channel: 2, Conversation: 3, AtLeast: tt.atLeast}, file)
+		if parley.KindOf(err) != tt.kind || file.Len() != tt.left {
+			t.Errorf("%d bytes announced: %v, %d bytes not read", tt.atLeast, err, file.Len())
+		}
+	}
+}
+
 // TestUploadRefused: nothing is left of a file that was not taken.
 func TestUploadRefused(t *testing.T) {
 	t.Parallel()
