@@ -24,6 +24,7 @@ var errPgDump = parley.Errorf(parley.KindUnsupported, "parley backup and restore
 
 type backupCommand struct {
 	place
+	fileStore
 	Target string `arg:"" help:"The file to write; it must not exist."`
 }
 
@@ -35,22 +36,27 @@ func (c *backupCommand) Run(ctx context.Context, out console) error {
 	if info, err := os.Stat(c.Target); err == nil && info.IsDir() {
 		return parley.Errorf(parley.KindInvalid, c.Target+" is a directory: name the file to write in it")
 	}
-	size, err := store.Backup(ctx, c.file(), c.Target)
+	files, err := c.beside(ctx, c.Data, c.Target)
+	if err != nil {
+		return err
+	}
+	b, err := store.Backup(ctx, c.file(), c.Target, files.copy(ctx))
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, missing := os.Stat(c.file()); missing != nil {
 			err = parley.Errorf(parley.KindNotFound, "there is no database in "+c.Data+"; say with --data where it is")
 		}
 	}
-	if err != nil {
+	if err := files.end(err); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out.out, "wrote %s, %d bytes\nnot in it: the keyset, %s; without it the backup's secrets cannot be read. Keep a copy somewhere else.\n",
-		c.Target, size, c.keyset())
-	return err
+	fmt.Fprintf(out.out, "wrote %s, %d bytes\n%snot in it: the keyset, %s; without it the backup's secrets cannot be read. Keep a copy somewhere else.\n",
+		c.Target, b.Size, files, c.keyset())
+	return lost(out, b.Missing)
 }
 
 type restoreCommand struct {
 	place
+	fileStore
 	Source string `arg:"" help:"A file that parley backup has written."`
 }
 
@@ -70,15 +76,25 @@ func (c *restoreCommand) Run(ctx context.Context, out console) error {
 	if err != nil {
 		return err
 	}
-	r, err := store.Restore(ctx, store.RestoreOptions{Source: c.Source, Path: c.file(), Keys: keys})
+	files, r, err := c.restore(ctx, keys)
 	if err := errors.Join(err, l.release()); err != nil {
 		return err
 	}
-	fmt.Fprintf(out.out, "restored %s; epoch %d\n", c.file(), r.Epoch)
+	fmt.Fprintf(out.out, "restored %s; epoch %d\n%s", c.file(), r.Epoch, files)
 	if r.Jobs > 0 {
 		fmt.Fprintf(out.out, "held: %d jobs that were open in the backup, and may have been sent since. Nothing is sent until parley jobs release, which sends them, or parley jobs fail, which ends them.\n", r.Jobs)
 	}
-	return nil
+	return lost(out, r.Missing)
+}
+
+// restore puts the files back, then the database.
+func (c *restoreCommand) restore(ctx context.Context, keys *seal.Keyset) (*fileCopy, store.Restored, error) {
+	files, err := c.back(ctx, c.Data, c.Source)
+	if err != nil {
+		return nil, store.Restored{}, err
+	}
+	r, err := store.Restore(ctx, store.RestoreOptions{Source: c.Source, Path: c.file(), Keys: keys, File: files.copy(ctx)})
+	return files, r, errors.Join(err, files.close())
 }
 
 type jobsCommand struct {

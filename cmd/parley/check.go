@@ -23,7 +23,8 @@ import (
 
 type checkCommand struct {
 	config
-	Offline bool `help:"Do not call providers, nor the public URL."`
+	Offline  bool `help:"Do not call providers, nor the public URL, nor a bucket."`
+	AllFiles bool `help:"Look for the bytes of every file; without it, of the newest 200."`
 }
 
 // A grade is how a check ended.
@@ -51,15 +52,17 @@ type checker struct {
 	failed int
 }
 
-// Run prints the checks. It makes and changes nothing, and is safe beside a
+// Run prints the checks. It makes and changes nothing, but for a file that it
+// writes to the data directory and to the store of files and deletes. It is safe beside a
 // running gateway. It fails if a check did.
 func (c *checkCommand) Run(ctx context.Context, out console) error {
 	k := &checker{checkCommand: c, out: out}
 	k.configuration()
 	k.directory()
 	keys := k.keys()
-	k.database(ctx, keys)
-	k.space()
+	facts, known := k.database(ctx, keys)
+	k.free("disk", k.Data)
+	k.files(ctx, facts, known)
 	k.outside(ctx)
 	if k.failed > 0 {
 		return fmt.Errorf("failed checks: %d", k.failed)
@@ -126,7 +129,8 @@ func (k *checker) keys() *seal.Keyset {
 	return keys
 }
 
-func (k *checker) database(ctx context.Context, keys *seal.Keyset) {
+// database returns what it found, if the database could be read.
+func (k *checker) database(ctx context.Context, keys *seal.Keyset) (f store.Facts, known bool) {
 	const what = "database"
 	if k.Database != "" {
 		timed, cancel := context.WithTimeout(ctx, databaseTimeout)
@@ -136,7 +140,7 @@ func (k *checker) database(ctx context.Context, keys *seal.Keyset) {
 	f, err := store.Examine(ctx, store.Options{Path: k.file(), URL: k.Database})
 	if err != nil {
 		k.say(gradeFail, what, "%v", err)
-		return
+		return f, false
 	}
 	switch {
 	case f.Version == 0:
@@ -154,6 +158,7 @@ func (k *checker) database(ctx context.Context, keys *seal.Keyset) {
 		k.say(gradeWarn, "jobs", "they are held after a restore: run parley jobs release or parley jobs fail")
 	}
 	k.clock(f)
+	return f, true
 }
 
 // match compares the keyset with what the database was sealed with.
@@ -244,15 +249,15 @@ func (k *checker) clock(f store.Facts) {
 	}
 }
 
-func (k *checker) space() {
-	const what = "disk"
+// free looks at the space that is left where a directory is.
+func (k *checker) free(what, directory string) {
 	var s syscall.Statfs_t
-	if err := syscall.Statfs(k.Data, &s); err != nil {
+	if err := syscall.Statfs(directory, &s); err != nil {
 		return // there is no directory, which was said
 	}
 	free := s.Bavail * uint64(s.Bsize)
 	if free < lowSpace {
-		k.say(gradeWarn, what, "%d MiB are free: make room; the gateway refuses messages when the disk is full", free>>20)
+		k.say(gradeWarn, what, "%d MiB are free in %s: make room; the gateway refuses messages and files when the disk is full", free>>20, directory)
 		return
 	}
 	k.say(gradeOK, what, "%d MiB are free", free>>20)

@@ -47,9 +47,11 @@ func TestCheckRunning(t *testing.T) {
 			t.Fatal(err)
 		}
 		printed, err := checked(t, c, false)
-		for _, what := range []string{"configuration", "data directory", "database", "keyset", "disk", "clock", "telegram", "public URL"} {
+		for _, what := range []string{"configuration", "data directory", "database", "keyset", "disk", "files", "clock", "telegram", "public URL"} {
 			wantLine(t, printed, gradeOK, what, "")
 		}
+		wantLine(t, printed, gradeOK, "files", "deletes a file")
+		wantLine(t, printed, gradeOK, "files", "the bytes of the 0 newest files")
 		if database != "" {
 			wantLine(t, printed, gradeFail, "durability", "synchronous_commit is off") // so the tests connect
 			if err == nil {

@@ -64,17 +64,21 @@ func (w *crashWorld) readMessages() {
 // webhooksMissing tells what the receiver has not got yet: an event for each
 // message listed, and one for each job.
 func (w *crashWorld) webhooksMissing() string {
-	got := map[string]map[int64]bool{"message/new": {}, "job/executed": {}}
+	got := map[string]map[int64]bool{"message/new": {}, "job/executed": {}, "attachment/ready": {}}
 	for _, h := range w.hooks.all() {
 		if ids := got[h.kind]; ids != nil && h.taken {
 			ids[max(h.data.ID, h.data.Job)] = true
 		}
 	}
 	var messages, jobs []int64
+	files := 0
 	for _, c := range w.chats {
 		for _, m := range c.messages {
 			if !got["message/new"][m.ID] {
 				messages = append(messages, m.ID)
+			}
+			if m.Income && len(m.Files) == 1 && !got["attachment/ready"][m.Files[0].ID] {
+				files++
 			}
 		}
 		for _, p := range c.posts {
@@ -83,8 +87,11 @@ func (w *crashWorld) webhooksMissing() string {
 			}
 		}
 	}
-	if len(messages)+len(jobs) == 0 {
+	switch {
+	case len(messages)+len(jobs)+files == 0:
 		return ""
+	case len(messages)+len(jobs) == 0:
+		return fmt.Sprintf("%d files are missing", files)
 	}
 	return fmt.Sprintf("%d messages and %d jobs are missing, such as message %v, job %v", len(messages), len(jobs), messages[:min(3, len(messages))], jobs[:min(3, len(jobs))])
 }
@@ -120,13 +127,14 @@ func (w *crashWorld) check() {
 		w.checkUnknown(c)
 	}
 	w.checkStrangers(sent)
+	w.checkFilesSent()
 	w.summary()
 }
 
 // sent counts what the simulator was made to send.
 func (w *crashWorld) sent() map[string]int {
 	times := map[string]int{}
-	for _, s := range w.sim.Sent().After(0, 1_000_000, func(s simulator.Sent) bool { return s.Method == "sendMessage" }) {
+	for _, s := range w.sim.Sent().After(0, 1_000_000, func(s simulator.Sent) bool { return s.Method == w.rules.method() }) {
 		times[s.Text]++
 	}
 	return times
@@ -140,7 +148,10 @@ func (w *crashWorld) checkEvents() {
 			w.t.Errorf("a webhook was never taken: %s", h.body)
 		}
 		name := fmt.Sprintf("%s %d", h.kind, max(h.data.ID, h.data.Job))
-		if h.kind != "message/new" && h.kind != "job/executed" && h.kind != "conversation/new" {
+		if h.kind == "attachment/failed" {
+			w.t.Errorf("a file was lost: %s", h.body)
+		}
+		if h.kind != "message/new" && h.kind != "job/executed" && h.kind != "conversation/new" && h.kind != "attachment/ready" {
 			continue
 		}
 		if was := seen[name]; was != "" {
@@ -328,5 +339,7 @@ func (w *crashWorld) summary() {
 	w.t.Log(strings.Join(lines, "\n"))
 	if s := w.struck; s.sends == 0 || s.webhooks == 0 || s.posts == 0 || unknown == 0 || repeats == 0 || w.hooks.repeats == 0 {
 		w.t.Error("the kills have not hit enough for the test to mean anything")
+	} else if w.rules.files && s.downloads == 0 {
+		w.t.Error("the kills have hit no download")
 	}
 }

@@ -39,8 +39,11 @@ func (d *crashDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	r.URL.Path = "/" + rest
 	switch {
-	case strings.HasSuffix(rest, "/sendMessage"):
+	case strings.HasSuffix(rest, "/"+d.world.rules.method()):
 		d.send(w, r, run)
+		return
+	case strings.HasPrefix(rest, "file/"):
+		d.download(w, r)
 		return
 	case strings.HasSuffix(rest, "/getUpdates"):
 		d.world.instant.pass(crashPollAsked)
@@ -50,21 +53,21 @@ func (d *crashDoor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (d *crashDoor) send(w http.ResponseWriter, r *http.Request, run int) {
 	defer under(&d.world.flight.sends)()
-	body, err := io.ReadAll(r.Body)
-	var m struct {
-		Chat int64  `json:"chat_id"`
-		Text string `json:"text"`
-	}
-	if err != nil || json.Unmarshal(body, &m) != nil {
+	body, err := d.read(r)
+	if err != nil {
 		return // half a request of a process that is dead
 	}
-	d.note(m.Text, crashAsked{run: run, chat: m.Chat})
+	text, chat, err := crashSaid(r, body)
+	if err != nil {
+		return
+	}
+	d.note(text, crashAsked{run: run, chat: chat})
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	d.world.instant.pass(crashSendArrived)
 	answer := httptest.NewRecorder()
 	defer func() {
 		if p := recover(); p != nil {
-			d.cut(m.Text)
+			d.cut(text)
 			panic(p)
 		}
 	}()
@@ -73,6 +76,19 @@ func (d *crashDoor) send(w http.ResponseWriter, r *http.Request, run int) {
 	w.Header().Set("Content-Type", answer.Header().Get("Content-Type"))
 	w.WriteHeader(answer.Code)
 	_, _ = w.Write(answer.Body.Bytes()) // a process that is dead needs no answer
+}
+
+// crashSaid reads what a request is to send.
+func crashSaid(r *http.Request, body []byte) (text string, chat int64, err error) {
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
+		return crashCaption(r, body)
+	}
+	var m struct {
+		Chat int64  `json:"chat_id"`
+		Text string `json:"text"`
+	}
+	err = json.Unmarshal(body, &m)
+	return m.Text, m.Chat, err
 }
 
 func (d *crashDoor) note(text string, a crashAsked) {

@@ -19,6 +19,9 @@ const (
 	crashPostAnswered               // a client has the answer to its message
 	crashCallbackTaken              // the messenger has the answer to its callback
 	crashPollAsked                  // the messenger is asked for updates, and so told which are stored
+	crashSendHalf                   // the messenger has half of the request with a file
+	crashDownloadHalf               // it has answered half of a file
+	crashUploadAnswered             // a client has the answer to its file
 )
 
 // points are the instants that the case can have.
@@ -27,8 +30,12 @@ func (w *crashWorld) points() []crashPoint {
 	if w.rules.polled {
 		last = crashPollAsked
 	}
-	return []crashPoint{crashAnytime, crashAnytime, crashStarting, crashSendArrived, crashSendTaken, crashWebhookArrived,
+	points := []crashPoint{crashAnytime, crashAnytime, crashStarting, crashSendArrived, crashSendTaken, crashWebhookArrived,
 		crashWebhookAnswered, crashPostAnswered, last, last}
+	if w.rules.files {
+		points = append(points, crashSendHalf, crashSendHalf, crashDownloadHalf, crashDownloadHalf, crashUploadAnswered)
+	}
+	return points
 }
 
 // A crashInstant kills at a chosen instant. Whoever passes it waits until the
@@ -64,27 +71,31 @@ func (i *crashInstant) pass(point crashPoint) {
 }
 
 // A crashCount counts work: under way, or hit by kills.
-type crashCount struct{ sends, webhooks, posts, callbacks int64 }
+type crashCount struct{ sends, webhooks, posts, callbacks, downloads int64 }
 
-func (c crashCount) total() int64 { return c.sends + c.webhooks + c.posts + c.callbacks }
+func (c crashCount) total() int64 {
+	return c.sends + c.webhooks + c.posts + c.callbacks + c.downloads
+}
 
 func (c *crashCount) add(d crashCount) {
 	c.sends += d.sends
 	c.webhooks += d.webhooks
 	c.posts += d.posts
 	c.callbacks += d.callbacks
+	c.downloads += d.downloads
 }
 
 // String is for the log.
 func (c crashCount) String() string {
-	return fmt.Sprintf("%d requests at the messenger, %d webhooks at the receiver, %d requests of clients, %d callbacks", c.sends, c.webhooks, c.posts, c.callbacks)
+	return fmt.Sprintf("%d requests at the messenger, %d webhooks at the receiver, %d requests of clients, %d callbacks, %d downloads",
+		c.sends, c.webhooks, c.posts, c.callbacks, c.downloads)
 }
 
 // A crashFlight counts what is under way now.
-type crashFlight struct{ sends, webhooks, posts, callbacks atomic.Int64 }
+type crashFlight struct{ sends, webhooks, posts, callbacks, downloads atomic.Int64 }
 
 func (f *crashFlight) now() crashCount {
-	return crashCount{f.sends.Load(), f.webhooks.Load(), f.posts.Load(), f.callbacks.Load()}
+	return crashCount{f.sends.Load(), f.webhooks.Load(), f.posts.Load(), f.callbacks.Load(), f.downloads.Load()}
 }
 
 // under counts what is under way until the returned function is called.

@@ -62,7 +62,7 @@ func (w *crashWorld) chat(c *crashChat) error {
 // say has a person write to the bot.
 func (w *crashWorld) say(c *crashChat) error {
 	text := fmt.Sprintf("person %d says %d", c.person, len(c.said)+1)
-	if _, err := w.sim.Say(telegramsim.Line{Person: strconv.FormatInt(c.person, 10), Text: text}); err != nil {
+	if _, err := w.sim.Say(telegramsim.Line{Person: strconv.FormatInt(c.person, 10), Text: text, Content: w.rules.content(text)}); err != nil {
 		return err
 	}
 	c.said = append(c.said, text)
@@ -74,6 +74,13 @@ func (w *crashWorld) say(c *crashChat) error {
 func (w *crashWorld) post(c *crashChat) error {
 	p := crashPost{text: fmt.Sprintf("answer %d to %d", len(c.posts)+1, c.person)}
 	call := crashCall{method: http.MethodPost, path: w.path("/conversations/%d/messages", c.id), key: p.text, form: crashForm{"message": p.text}}
+	if w.rules.files {
+		file, err := w.upload(c, p.text)
+		if err != nil {
+			return err
+		}
+		call.form["attachments_ids"] = strconv.FormatInt(file, 10)
+	}
 	for {
 		a, err := w.try(call)
 		if err == nil {
@@ -115,6 +122,7 @@ type crashCall struct {
 	method, path string
 	key          string // "" for none
 	form         crashForm
+	file         []byte // uploaded in place of the form
 }
 
 // A crashAnswer is what is looked at of any answer.
@@ -141,9 +149,10 @@ type crashItem struct {
 }
 
 type crashMessage struct {
-	ID     int64  `json:"external_id"`
-	Text   string `json:"message"`
-	Income bool   `json:"income"`
+	ID     int64       `json:"external_id"`
+	Text   string      `json:"message"`
+	Income bool        `json:"income"`
+	Files  []crashFile `json:"attachments"`
 }
 
 // call makes a request once. What is under way is counted in flight, if there is
@@ -172,17 +181,26 @@ func (c *crashAPI) call(ctx context.Context, call crashCall, flight ...*crashFli
 	return a, nil
 }
 
-func (c *crashAPI) exchange(ctx context.Context, base string, call crashCall) (status int, body []byte, err error) {
+// body returns what the call sends, and of what type that is.
+func (c *crashCall) body() (kind string, data io.Reader) {
+	if c.file != nil {
+		return crashMultipart(c.file)
+	}
 	form := url.Values{}
-	for name, value := range call.form {
+	for name, value := range c.form {
 		form.Set(name, value)
 	}
-	req, err := http.NewRequestWithContext(ctx, call.method, base+"/p1/"+call.path, strings.NewReader(form.Encode()))
+	return "application/x-www-form-urlencoded", strings.NewReader(form.Encode())
+}
+
+func (c *crashAPI) exchange(ctx context.Context, base string, call crashCall) (status int, body []byte, err error) {
+	kind, data := call.body()
+	req, err := http.NewRequestWithContext(ctx, call.method, base+"/p1/"+call.path, data)
 	if err != nil {
 		return 0, nil, err
 	}
 	req.Header.Set("X-Private-Api-Token", c.token)
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Content-Type", kind)
 	if call.key != "" {
 		req.Header.Set("Idempotency-Key", call.key)
 	}

@@ -27,6 +27,7 @@ type crashCase struct {
 	rounds   int // kills with work under way
 	postgres bool
 	polled   bool // no callbacks
+	files    bool // with everything that is said
 }
 
 // TestCrash kills the gateway's process with SIGKILL while people write to its
@@ -46,6 +47,8 @@ func TestCrash(t *testing.T) {
 		{name: "sqlite polled", rounds: 12, polled: true},
 		{name: "postgres", rounds: 16, postgres: true},
 		{name: "postgres polled", rounds: 10, postgres: true, polled: true},
+		{name: "sqlite files", rounds: 16, files: true},
+		{name: "postgres files", rounds: 16, postgres: true, polled: true, files: true},
 	}
 	for n, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -143,14 +146,15 @@ func (w *crashWorld) faults() {
 	script.Clear()
 	delay := 10 + w.rng.Int64N(150) // in ms
 	var list []simulator.Fault
+	method := w.rules.method()
 	switch w.rng.IntN(3) {
 	case 0:
-		list = append(list, simulator.Fault{Kind: simulator.FaultLate, Method: "sendMessage", Times: -1, DelayMS: delay})
+		list = append(list, simulator.Fault{Kind: simulator.FaultLate, Method: method, Times: -1, DelayMS: delay})
 	case 1:
-		list = append(list, simulator.Fault{Kind: simulator.FaultSlow, Method: "sendMessage", Times: -1, DelayMS: delay})
+		list = append(list, simulator.Fault{Kind: simulator.FaultSlow, Method: method, Times: -1, DelayMS: delay})
 	}
 	if w.rng.IntN(4) == 0 {
-		list = append(list, simulator.Fault{Kind: simulator.FaultCutAfter, Method: "sendMessage"})
+		list = append(list, simulator.Fault{Kind: simulator.FaultCutAfter, Method: method})
 	}
 	if w.rng.IntN(4) == 0 {
 		list = append(list, simulator.Fault{Kind: simulator.FaultTwice, Times: 3})
@@ -179,6 +183,7 @@ func (w *crashWorld) settle() {
 	w.readMessages()
 	w.waitFor("the webhooks to come", w.webhooksMissing)
 	w.readRefused()
+	w.readFiles()
 	w.gateway.stop(w.ctx, w.t)
 }
 

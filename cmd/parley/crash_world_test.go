@@ -69,7 +69,7 @@ func newCrashWorld(ctx context.Context, t *testing.T, c *crashCase, binary strin
 	t.Helper()
 	w := &crashWorld{t: t, ctx: ctx, rules: c, rng: rng, halt: make(chan struct{})}
 	w.sim = telegramsim.New(telegramsim.Options{
-		Local: true, RetryBase: 10 * time.Millisecond, LogSize: 1,
+		Local: !c.files, Insecure: c.files, RetryBase: 10 * time.Millisecond, LogSize: 1,
 		HTTP: &http.Client{Transport: &crashCallbacks{world: w}, Timeout: time.Minute},
 	})
 	w.door = &crashDoor{world: w, asked: map[string][]crashAsked{}}

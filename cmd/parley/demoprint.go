@@ -86,6 +86,10 @@ curl -s -H "X-Private-Api-Token: %[2]s" %[1]s/p1/companies/%[5]d/conversations/%
 # answer her; it arrives at the simulated Bot API
 curl -s -H "X-Private-Api-Token: %[2]s" -d "message=It left this morning" %[1]s/p1/companies/%[5]d/conversations/%[6]d/messages
 curl -s "%[4]s/sent?method=sendMessage"
+# send a file: upload it, then name it in a message
+curl -s -H "X-Private-Api-Token: %[2]s" -d "message=Your order" -d "attachments_ids=$(curl -s -H "X-Private-Api-Token: %[2]s" -F "file=Table, oak, 200 cm;filename=order.txt" %[1]s/p1/companies/%[5]d/conversations/%[6]d/messages/attachments | grep -o '[0-9]*')" %[1]s/p1/companies/%[5]d/conversations/%[6]d/messages
+# Ann sends a photo: its address is in the webhook, and attachment/ready says that the bytes are there
+curl -s -d person=ann -d "caption=Does it look like this?" %[4]s/photo
 # play the customer: Ann writes, somebody new presses Start, Ann blocks the bot
 curl -s -d person=ann -d "text=Thank you!" %[4]s/say
 curl -s -d person=Zoe -d payload=spring-sale %[4]s/start

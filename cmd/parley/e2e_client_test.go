@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,10 +28,15 @@ type botAPI struct {
 
 func newBotAPI(t *testing.T) *botAPI {
 	t.Helper()
-	b := &botAPI{Server: telegramsim.New(telegramsim.Options{Local: true, RetryBase: 10 * time.Millisecond})}
+	return newBotAPIWith(t, telegramsim.Options{Local: true, RetryBase: 10 * time.Millisecond})
+}
+
+func newBotAPIWith(t *testing.T, o telegramsim.Options) *botAPI {
+	t.Helper()
+	b := &botAPI{Server: telegramsim.New(o)}
 	t.Cleanup(func() { _ = b.Close() })
 	inner := simulator.Handler(b.Server)
-	b.host = newHost(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b.host = newHost(t, &switchable{usual: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.mu.Lock()
 		before := b.before
 		b.mu.Unlock()
@@ -38,8 +44,23 @@ func newBotAPI(t *testing.T) *botAPI {
 			before(r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:])
 		}
 		inner.ServeHTTP(w, r)
-	}))
+	})})
 	return b
+}
+
+// A switchable handler can be replaced while requests come.
+type switchable struct {
+	usual http.Handler
+	to    atomic.Pointer[http.Handler]
+}
+
+// ServeHTTP has the present handler answer.
+func (s *switchable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if to := s.to.Load(); to != nil {
+		(*to).ServeHTTP(w, r)
+		return
+	}
+	s.usual.ServeHTTP(w, r)
 }
 
 func (b *botAPI) intercept(f func(method string)) {

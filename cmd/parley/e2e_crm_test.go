@@ -39,6 +39,7 @@ type hook struct {
 	id     string
 	replay bool
 	path   string
+	parent string   // the traceparent header
 	Type   string   `json:"type"`
 	Event  string   `json:"event"`
 	Data   hookData `json:"data"`
@@ -117,7 +118,7 @@ func (c *crm) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *crm) read(r *http.Request, body []byte) (hook, func(http.ResponseWriter, hook) int) {
-	h := hook{id: r.Header.Get("Webhook-Id"), replay: r.Header.Get("Parley-Replay") != "", path: r.URL.Path}
+	h := hook{id: r.Header.Get("Webhook-Id"), replay: r.Header.Get("Parley-Replay") != "", path: r.URL.Path, parent: r.Header.Get("Traceparent")}
 	if err := json.Unmarshal(body, &h); err != nil {
 		c.t.Errorf("webhook that is no JSON: %s", body)
 	}

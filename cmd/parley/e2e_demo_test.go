@@ -53,7 +53,7 @@ func startDemo(t *testing.T, p place) running {
 			d.lines = append(d.lines, strings.TrimSpace(line))
 		}
 	}
-	if len(d.lines) != 8 {
+	if len(d.lines) != 10 {
 		t.Fatalf("%d lines to paste in:\n%s", len(d.lines), text)
 	}
 	d.token = regexp.MustCompile(`API token: (parley_\S+)`).FindStringSubmatch(text)[1]
@@ -77,12 +77,17 @@ func demoPaste(t *testing.T, d running) {
 		{"Hello! Is my order on its way?", ""},
 		{`"state":"trying_deliver"`, `"result":"DELIVERED"`},
 		{"It left this morning", ""},
+		{`"state":"trying_deliver"`, `"file_name":"order.txt"`},
+		{`"message_id"`, "attachment/ready"},
 		{`"message_id"`, `"message":"Thank you!"`},
 		{`"update_id"`, `"payload":"spring-sale"`},
 		{`"update_id"`, `conversation/blocked`},
 		{`"state":"trying_deliver"`, `"result":"NOT DELIVERED"`},
 	}
 	for i, line := range d.lines {
+		if _, err := exec.LookPath("curl"); err != nil && strings.Contains(line, "$(") {
+			continue // the stand-in for curl is no shell
+		}
 		behind := d.out.lines.Total()
 		if got := d.run(t, line); !strings.Contains(got, texts[i].answer) {
 			t.Errorf("%s\nanswered %s, want %s", line, got, texts[i].answer)

@@ -204,7 +204,13 @@ func newStage(t *testing.T, database string, tune func(*config)) *stage {
 // bareStage starts nothing.
 func bareStage(t *testing.T, database string, tune func(*config)) *stage {
 	t.Helper()
-	s := &stage{t: t, place: place{t.TempDir(), database}, tune: tune, logs: newJournal(), tg: newBotAPI(t), crm: newCRM(t), listen: "127.0.0.1:0"}
+	return bareStageOf(t, database, tune, newBotAPI(t))
+}
+
+// bareStageOf is bareStage with a messenger of its own.
+func bareStageOf(t *testing.T, database string, tune func(*config), tg *botAPI) *stage {
+	t.Helper()
+	s := &stage{t: t, place: place{t.TempDir(), database}, tune: tune, logs: newJournal(), tg: tg, crm: newCRM(t), listen: "127.0.0.1:0"}
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the gateway's log:\n%s", s.logs)

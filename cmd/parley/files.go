@@ -1,11 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
-	"path/filepath"
 
 	"github.com/parley-im/parley"
 	"github.com/parley-im/parley/attachment"
@@ -24,7 +23,7 @@ type fileStore struct {
 
 // open opens the store of files of a data directory.
 func (f *fileStore) open(data string) (blob.Store, error) {
-	s, err := blob.Open(cmp.Or(f.Blobs, filepath.Join(data, "blobs")), blob.Options{AccessKey: f.BucketAccessKey, SecretKey: f.BucketSecretKey, CAFile: f.BucketCA})
+	s, err := blob.Open(f.location(data), blob.Options{AccessKey: f.BucketAccessKey, SecretKey: f.BucketSecretKey, CAFile: f.BucketCA})
 	if err != nil {
 		return nil, fmt.Errorf("open the files: %w", err)
 	}
@@ -41,11 +40,26 @@ func (g *gateway) openFiles(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("read the identity of the files in %s: %w", g.blobs, err)
 	}
-	if err := g.db.CheckBlobs(ctx, id); err != nil {
+	if err := g.db.CheckBlobs(ctx, id, func() (bool, error) { return noFiles(ctx, g.blobs) }); err != nil {
 		return fmt.Errorf("%s: %w", g.blobs, err)
 	}
 	g.db.SetBase(g.fileBase())
 	return nil
+}
+
+// noFiles reports whether no gateway has stored a file yet.
+func noFiles(ctx context.Context, s blob.Store) (bool, error) {
+	found := errors.New("there is a file")
+	err := s.Walk(ctx, func(e blob.Entry) error {
+		if attachment.OwnKey(e.Key) {
+			return found
+		}
+		return nil
+	})
+	if err == found {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // fileBase is what addresses of files begin with.
@@ -68,7 +82,8 @@ func (g *gateway) joinFiles() error {
 		return err
 	}
 	g.files = attachment.New(attachment.Config{
-		Store: g.db, Blobs: g.blobs, Clients: g.sessions, Grants: g.lease, Targets: guarded, Log: g.log, MaxSize: g.config.MaxFile << 20,
+		Store: g.db, Blobs: g.blobs, Clients: g.sessions, Grants: g.lease, Targets: guarded, Log: g.log, MaxSize: g.config.MaxFile << 20, Trace: g.traces.fetched,
+		Observe: g.metrics,
 	})
 	return nil
 }

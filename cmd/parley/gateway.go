@@ -44,6 +44,7 @@ type gateway struct {
 	drain     *drain
 	janitor   *janitor.Janitor
 	metrics   *monitor
+	traces    tracing
 }
 
 // newGateway opens and joins everything. After an error nothing stays open.
@@ -88,6 +89,9 @@ func (g *gateway) open(ctx context.Context) error {
 	if err = g.joinHold(ctx); err != nil {
 		return err
 	}
+	if err = g.joinTraces(ctx, node); err != nil {
+		return err
+	}
 	return g.join(ctx)
 }
 
@@ -107,11 +111,11 @@ func (g *gateway) join(ctx context.Context) error {
 		Files: attachment.NewFiles(g.db, g.blobs),
 		Base:  func(name string) string { return g.config.base(offered[name].Spec()) },
 	})
-	g.inbox = inbox.New(inbox.Config{Store: g.db, Clients: g.sessions, Log: g.log, Observe: g.metrics})
+	g.inbox = inbox.New(inbox.Config{Store: g.db, Clients: g.sessions, Log: g.log, Observe: g.metrics, Trace: g.traces.received})
 	g.outbox = outbox.New(outbox.Config{
 		Store: g.db, Clients: g.sessions, Grants: g.hold, Log: g.log, JobExpiry: g.config.JobExpiry, ConnectGrace: g.config.ConnectGrace,
 		SendTimeout: g.config.SendTimeout, StopTimeout: g.config.StopTimeout, Pace: g.config.Pace == "on", LoggedOut: g.loggedOut,
-		Observe: g.metrics,
+		Observe: g.metrics, Trace: g.traces.sent,
 	})
 	if err := g.joinFiles(); err != nil {
 		return err
@@ -154,7 +158,7 @@ func (g *gateway) joinWebhooks(targets *fetch.Client) (err error) {
 	}
 	g.deliverer, err = webhook.New(webhook.Config{
 		Store: g.db, Grants: g.lease, HTTP: targets, Log: g.log, Policy: policy, Timeout: g.config.WebhookTimeout, Epoch: g.db.Epoch(),
-		Agent: "Parley/" + version(), Observe: g.metrics,
+		Agent: "Parley/" + version(), Observe: g.metrics, Trace: g.traces.webhooks,
 	})
 	return err
 }
@@ -169,7 +173,7 @@ func (g *gateway) joinAPI(ctx context.Context, offered map[string]connector.Prov
 		specs[name] = p.Spec()
 	}
 	g.api = api.New(api.Config{
-		Store: g.db, Files: g.files, Providers: specs, PageKey: key, Log: g.log, Observe: g.metrics.Request,
+		Store: g.db, Files: g.files, Providers: specs, PageKey: key, Log: g.log, Observe: g.metrics.Request, Trace: g.traces.accepted,
 		TestWebhook: func(ctx context.Context, url string) error { return webhook.Test(ctx, targets, url) },
 	})
 	if err := g.metrics.listen(g.config.MetricsListen, g.log); err != nil {
@@ -267,6 +271,7 @@ func (g *gateway) stop(ctx context.Context, parts []*part, serving *sync.WaitGro
 // close closes what newGateway opened, in reverse.
 func (g *gateway) close() error {
 	var errs []error
+	g.traces.close()
 	if g.listener != nil && g.server == nil {
 		errs = append(errs, g.listener.Close())
 	}

@@ -19,7 +19,7 @@ func providers() []connector.Provider {
 // the id behind which a fresh simulator starts to count messages.
 func simulators(after int64) []simulator.Simulator {
 	return []simulator.Simulator{
-		telegramsim.New(telegramsim.Options{Local: true, FirstMessage: after}),
+		telegramsim.New(telegramsim.Options{Insecure: true, FirstMessage: after}),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/parley-im/parley"
+	"github.com/parley-im/parley/attachment"
 	"github.com/parley-im/parley/janitor"
 	"github.com/parley-im/parley/store"
 )
@@ -19,6 +20,7 @@ type retention struct {
 	KeepQuarantine  time.Duration `default:"720h" help:"How long quarantined items are kept."`
 	KeepDeadLetters time.Duration `default:"0" help:"How long dead letters are kept. One that was not replayed also keeps its event and all later ones."`
 	KeepIdempotency time.Duration `default:"24h" help:"How long an Idempotency-Key is remembered."`
+	KeepFiles       time.Duration `default:"0" help:"How long the bytes of files are kept, received and uploaded. Pictures of contacts stay while they are shown."`
 
 	cleanAfter time.Duration // from the start to the first run; 0 is some minutes
 }
@@ -27,7 +29,7 @@ func (r *retention) keep() map[store.Kept]time.Duration {
 	return map[store.Kept]time.Duration{
 		store.KeptEvents: r.KeepEvents, store.KeptAttempts: r.KeepAttempts, store.KeptQuarantine: r.KeepQuarantine,
 		store.KeptDeadLetters: r.KeepDeadLetters, store.KeptIdempotency: r.KeepIdempotency,
-		store.KeptReceipts: unmatched, store.KeptEchoes: unmatched,
+		store.KeptReceipts: unmatched, store.KeptEchoes: unmatched, store.KeptFiles: r.KeepFiles,
 	}
 }
 
@@ -35,6 +37,7 @@ func (r *retention) validate() error {
 	for name, d := range map[string]time.Duration{
 		"--keep-events": r.KeepEvents, "--keep-attempts": r.KeepAttempts, "--keep-quarantine": r.KeepQuarantine,
 		"--keep-dead-letters": r.KeepDeadLetters, "--keep-idempotency": r.KeepIdempotency,
+		"--keep-files": r.KeepFiles,
 	} {
 		if d < 0 {
 			return parley.Errorf(parley.KindInvalid, name+": want 0 (for ever) or more")
@@ -44,5 +47,8 @@ func (r *retention) validate() error {
 }
 
 func (g *gateway) joinJanitor() {
-	g.janitor = janitor.New(janitor.Config{Store: g.db, Grants: g.lease, Log: g.log, Keep: g.config.keep(), After: g.config.cleanAfter})
+	g.janitor = janitor.New(janitor.Config{
+		Store: g.db, Grants: g.lease, Log: g.log, Keep: g.config.keep(), After: g.config.cleanAfter,
+		Files: &janitor.Files{Rows: g.db, Blobs: g.blobs, Ours: attachment.OwnKey},
+	})
 }

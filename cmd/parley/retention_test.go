@@ -18,7 +18,7 @@ func TestRetentionDefaults(t *testing.T) {
 	c := defaultConfig()
 	want := map[store.Kept]time.Duration{
 		store.KeptEvents: 30 * day, store.KeptAttempts: 7 * day, store.KeptQuarantine: 30 * day, store.KeptDeadLetters: 0,
-		store.KeptIdempotency: day, store.KeptReceipts: day, store.KeptEchoes: day,
+		store.KeptIdempotency: day, store.KeptReceipts: day, store.KeptEchoes: day, store.KeptFiles: 0,
 	}
 	if diff := cmp.Diff(want, c.keep()); diff != "" {
 		t.Error(diff)
@@ -35,6 +35,7 @@ func TestRetentionFlags(t *testing.T) {
 		"--keep-events": func(c *config) *time.Duration { return &c.KeepEvents }, "--keep-attempts": func(c *config) *time.Duration { return &c.KeepAttempts },
 		"--keep-quarantine":   func(c *config) *time.Duration { return &c.KeepQuarantine },
 		"--keep-dead-letters": func(c *config) *time.Duration { return &c.KeepDeadLetters },
+		"--keep-files":        func(c *config) *time.Duration { return &c.KeepFiles },
 		"--keep-idempotency":  func(c *config) *time.Duration { return &c.KeepIdempotency },
 	} {
 		c := defaultConfig()
