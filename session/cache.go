@@ -15,6 +15,10 @@ import (
 // of changes on this node; this is how late those of other nodes are seen.
 const fresh = 2 * time.Second
 
+// idleClose is how long a client stays open that nobody asks for. To open it again
+// costs no more than reading the row, which happens after such a time in any case.
+const idleClose = time.Minute
+
 // A line is an open client together with the row it was last seen to belong to.
 // The row is shared and must not be changed.
 type line struct {
@@ -27,6 +31,7 @@ type line struct {
 type entry struct {
 	line
 	readAt time.Time // when the row was read; zero if it has changed since
+	usedAt time.Time // when it was last asked for
 	pins   int       // how many workers use the client
 	place  *list.Element
 }
@@ -79,6 +84,7 @@ func (c *cache) find(id parley.ChannelID, now time.Time) (line, bool) {
 	if age := now.Sub(e.readAt); age < 0 || age >= fresh {
 		return line{}, false
 	}
+	e.usedAt = now
 	c.used.MoveToFront(e.place)
 	return e.line, true
 }
@@ -115,7 +121,7 @@ func (c *cache) renew(ch *parley.Channel, stamp uint64, now time.Time) (line, bo
 
 func (c *cache) update(e *entry, ch *parley.Channel, stamp uint64, now time.Time) {
 	c.forgetPath(e)
-	e.ch, e.readAt = ch, now
+	e.ch, e.readAt, e.usedAt = ch, now, now
 	if stamp != c.changes {
 		e.readAt = time.Time{}
 	}
@@ -166,6 +172,28 @@ func (c *cache) evict() []connector.Client {
 			continue
 		}
 		out = append(out, c.remove(e))
+	}
+	return out
+}
+
+// closeIdle closes the clients that nobody has asked for in a while, and whose
+// channels no worker serves. Those are at the end of the list, so that it costs
+// nothing while there are none.
+func (c *cache) closeIdle(now time.Time) { c.close(c.idle(now)...) }
+
+func (c *cache) idle(now time.Time) []connector.Client {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []connector.Client
+	for place := c.used.Back(); place != nil; {
+		e := place.Value.(*entry)
+		place = place.Prev()
+		if now.Sub(e.usedAt) < idleClose {
+			break
+		}
+		if e.pins == 0 {
+			out = append(out, c.remove(e))
+		}
 	}
 	return out
 }

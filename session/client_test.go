@@ -224,6 +224,33 @@ func TestClientClosedByNewCredentials(t *testing.T) {
 	})
 }
 
+// TestCacheIdle closes what nobody asks for, and leaves what is used or served.
+func TestCacheIdle(t *testing.T) {
+	t.Parallel()
+	sim, start := &script{}, time.Now()
+	c := newCache(10, slog.New(slog.DiscardHandler))
+	lines := map[parley.ChannelID]line{}
+	for id := range parley.ChannelID(3) {
+		ch := &parley.Channel{ID: id + 1, Generation: 1}
+		lines[ch.ID] = c.put(line{ch: ch, client: pollClient{&base{s: sim, ch: ch}}}, c.stamp(), start)
+	}
+	unpin, _ := c.pin(lines[1]) // served
+	defer unpin()
+	c.get(2, start.Add(time.Second)) // asked for later than the others
+	c.closeIdle(start.Add(idleClose - time.Second))
+	if sim.closed != 0 {
+		t.Fatalf("%d clients closed before their time", sim.closed)
+	}
+	c.closeIdle(start.Add(idleClose))
+	if sim.closed != 1 || c.byID[1] == nil || c.byID[2] == nil {
+		t.Errorf("%d clients closed, want that of channel 3 alone", sim.closed)
+	}
+	c.closeIdle(start.Add(time.Hour))
+	if sim.closed != 2 || c.byID[1] == nil || len(c.byID) != 1 {
+		t.Errorf("%d clients closed and %d open, want all closed but the one that is served", sim.closed, len(c.byID))
+	}
+}
+
 func TestCachePut(t *testing.T) {
 	t.Parallel()
 	sim := &script{}

@@ -38,6 +38,7 @@ func (p *planner) poll(ctx context.Context) {
 	p.each(ctx, p.list(connecting), p.notice)
 	p.each(ctx, p.cfg.Store.Farewells, p.notice)
 	now := p.cfg.Now()
+	p.cache.closeIdle(now)
 	if age := now.Sub(p.scanned); !p.gained() && age >= 0 && age < scanEvery {
 		return
 	}
