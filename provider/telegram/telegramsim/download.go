@@ -18,30 +18,12 @@ const downloadMethod = "download"
 // serveFile serves /file/bot<token>/<file_path>. Source: Bot API, getFile, read
 // 2026-11; in local mode files are read from the disk, not over HTTP.
 func (s *Server) serveFile(w http.ResponseWriter, r *http.Request) {
-	start := s.now()
+	line := simulator.Request{Time: s.now(), Method: downloadMethod}
 	b, path, err := s.fileAddress(r)
-	line := simulator.Request{Time: start, Method: downloadMethod}
 	if b != nil {
 		line.Account = b.key
 	}
-	f, hit := s.faults.Take(line.Method, line.Account, "")
-	process := func() simulator.Answer { return s.download(r, b, path, err) }
-	a, alive := simulator.Answer{}, true
-	if hit {
-		line.Fault = f.Kind
-		a, alive = f.Play(simulator.Call{Process: process, Refuse: scripted, Done: s.done})
-	} else {
-		a = process()
-	}
-	line.Status, line.TookMS = a.Status, s.now().Sub(start).Milliseconds()
-	if !alive {
-		line.Status = 0
-	}
-	s.log.Append(func(seq uint64) simulator.Request { line.Seq = seq; return line })
-	if !alive {
-		panic(http.ErrAbortHandler) // closes the connection without an answer
-	}
-	a.Write(w)
+	s.play(w, &line, func() simulator.Answer { return s.download(r, b, path, err) })
 }
 
 // fileAddress takes the address of a download apart.

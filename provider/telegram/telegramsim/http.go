@@ -134,8 +134,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if q.bot != nil {
 		line.Account = q.bot.key
 	}
-	f, hit := s.faults.Take(q.method, line.Account, line.Chat)
-	process := func() simulator.Answer { return answer(s.call(r.Context(), q)) }
+	s.play(w, &line, func() simulator.Answer { return answer(s.call(r.Context(), q)) })
+}
+
+// play answers a request, or fails at it as a script wants, and notes it in the
+// log. The caller has filled in the line but for what becomes of the request.
+func (s *Server) play(w http.ResponseWriter, line *simulator.Request, process func() simulator.Answer) {
+	f, hit := s.faults.Take(line.Method, line.Account, line.Chat)
 	a, alive := simulator.Answer{}, true
 	if hit {
 		line.Fault = f.Kind
@@ -143,11 +148,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else {
 		a = process()
 	}
-	line.Status, line.TookMS = a.Status, s.now().Sub(start).Milliseconds()
+	line.Status, line.TookMS = a.Status, s.now().Sub(line.Time).Milliseconds()
 	if !alive {
 		line.Status = 0
 	}
-	s.log.Append(func(seq uint64) simulator.Request { line.Seq = seq; return line })
+	s.log.Append(func(seq uint64) simulator.Request { line.Seq = seq; return *line })
 	if !alive {
 		panic(http.ErrAbortHandler) // closes the connection without an answer
 	}
