@@ -3,7 +3,7 @@
 # database run on PostgreSQL too; the user must be allowed to create databases.
 
 GO      ?= go
-FUZZ    ?= 5s
+FUZZ    ?= 3s
 
 .PHONY: test check race fuzz bench build clean
 

@@ -14,7 +14,10 @@ import (
 )
 
 const (
-	floodSize = 3000
+	floodSize = 2400
+	// floodTalks is how many conversations a flood of sends goes to: in one alone
+	// each would wait for the one before.
+	floodTalks = 50
 	// floodPad makes a callback as large as one with a long text is.
 	floodPad = 16 << 10
 	// atOnce is how many must be refused while commits stall: fewer than are too
@@ -58,7 +61,10 @@ func TestCallbacksOnSlowDisk(t *testing.T) { // not beside others: a flood takes
 func TestSendsOnSlowDisk(t *testing.T) { // as above
 	onBoth(t, func(t *testing.T, database string) {
 		s := newStage(t, database, nil)
-		conversation := s.meet("ann", "hello")
+		var conversations []int64
+		for n := range floodTalks {
+			conversations = append(conversations, s.meet(fmt.Sprint("person", n), "hello"))
+		}
 		other := s.second()
 		if _, err := s.tg.Say(telegramsim.Line{Account: otherBot, Person: "ann", Text: "hello"}); err != nil {
 			t.Fatal(err)
@@ -70,7 +76,9 @@ func TestSendsOnSlowDisk(t *testing.T) { // as above
 		})
 		s.crm.repeats() // of the last moments, once commits are late
 		release := stall(t, s)
-		f := newFlood(floodSize, func(n int) (*http.Request, error) { return s.sending(s.company, conversation, floodText(n)) })
+		f := newFlood(floodSize, func(n int) (*http.Request, error) {
+			return s.sending(s.company, conversations[n%floodTalks], floodText(n))
+		})
 		f.refused(t, atOnce)
 		s.bounded()
 		bystander := newFlood(1, func(int) (*http.Request, error) {
@@ -87,11 +95,14 @@ func TestSendsOnSlowDisk(t *testing.T) { // as above
 		accepted := taken(f.ended(t))
 		f.repeat(t)
 		awaitCount(t, "message at the messenger", s.tg.Sent(), floodSize+1, func(m simulatorSent) bool { return m.Method == "sendMessage" })
-		at := s.tg.texts(annID)
-		wantOnce(t, append(f.texts(), "one of another company"), at, "accepted")
-		if !slices.IsSorted(orders(accepted, at)) {
-			t.Error("what was accepted before the rest was sent again came after some of it")
+		var at []string
+		for chat, texts := range s.tg.chats() {
+			at = append(at, texts...)
+			if !slices.IsSorted(orders(accepted, texts)) {
+				t.Errorf("in chat %s, what was accepted before the rest was sent again came after some of it", chat)
+			}
 		}
+		wantOnce(t, append(f.texts(), "one of another company"), at, "accepted")
 	})
 }
 

@@ -189,6 +189,17 @@ func (f *flood) texts() (all []string) {
 	return all
 }
 
+// chats returns the texts sent to each chat, in order.
+func (b *botAPI) chats() map[string][]string {
+	all := map[string][]string{}
+	for _, m := range b.Sent().After(0, 100_000, nil) {
+		if m.Method == "sendMessage" {
+			all[m.Chat] = append(all[m.Chat], m.Text)
+		}
+	}
+	return all
+}
+
 // messages returns the texts of a conversation.
 func (s *stage) messages(conversation int64) (texts []string) {
 	s.t.Helper()

@@ -267,7 +267,7 @@ func TestEnvironment(t *testing.T) {
 		"takeover-wait": "3s", "stop-timeout": "4s", "allow-private-targets": "true", "webhook-policy": "standard", "webhook-retries": "7",
 		"webhook-delay": "11ms", "webhook-timeout": "5s", "send-timeout": "9s", "job-expiry": "6h", "connect-grace": "7m", "pace": "off", "disable": "telegram",
 		"log-format": "json", "log-level": "warn", "metrics-listen": "127.0.0.1:7778", "keep-events": "50s", "keep-attempts": "51s",
-		"keep-quarantine": "52s", "keep-dead-letters": "53s", "keep-idempotency": "54s", "blobs": "/somewhere/else", "max-file": "7",
+		"keep-quarantine": "52s", "keep-dead-letters": "53s", "keep-idempotency": "54s", "keep-files": "55s", "blobs": "/somewhere/else", "max-file": "7",
 		"bucket-access-key": "***", "bucket-secret-key": "***", "bucket-ca": "/ca.pem",
 	}
 	for name, value := range values {
