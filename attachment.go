@@ -63,6 +63,7 @@ type Attachment struct {
 	External     string // the provider's id, by which an edit is known to have the same file; empty for uploads
 	Source       string // what the connector fetches it by; nobody else reads it, and it is never shown
 	Blob         string // the key of the bytes; empty until it is ready
+	SHA256       string // of the bytes, in hexadecimal; empty until it is ready
 	Token        string // what makes the address unguessable
 	URL          string // absolute; empty while nobody knows the base
 	State        AttachmentState

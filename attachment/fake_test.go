@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"maps"
@@ -161,8 +163,11 @@ func (b *fakeBlobs) Put(ctx context.Context, key string, r io.Reader, max int64)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.bytes[key] = data
-	return blob.Info{Size: int64(len(data))}, nil
+	return blob.Info{Size: int64(len(data)), SHA256: sha256.Sum256(data)}, nil
 }
+
+// sumOf returns the hash of bytes as rows have it.
+func sumOf(data string) string { return fmt.Sprintf("%x", sha256.Sum256([]byte(data))) }
 
 type memory struct{ *bytes.Reader }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"regexp"
@@ -96,7 +97,7 @@ func (f *fetching) stream(ctx context.Context, c connector.Fetcher, o *store.Fil
 		return err
 	}
 	f.size = src.size
-	o.Blob, o.Size, o.Type = key, src.size, typeOf(cmp.Or(got.Type, f.file.Type), src.head)
+	o.Blob, o.Size, o.SHA256, o.Type = key, src.size, src.sum, typeOf(cmp.Or(got.Type, f.file.Type), src.head)
 	return nil
 }
 
@@ -114,11 +115,12 @@ func (f *fetching) open(p *patience, c connector.Fetcher) (got connector.Fetched
 
 // put stores what a source gives, and tells its failures from the store's.
 func (s *Service) put(ctx context.Context, key string, src *source) error {
-	_, err := s.cfg.Blobs.Put(ctx, key, src, src.max)
+	info, err := s.cfg.Blobs.Put(ctx, key, src, src.max)
 	switch {
 	case src.err != nil:
 		return src.err
 	case err == nil:
+		src.sum = hex.EncodeToString(info.SHA256[:])
 		return nil
 	case context.Cause(ctx) == errSlow: // a store that hangs ends sooner by itself
 		return errSlow

@@ -27,9 +27,9 @@ func NewFiles(store fileRows, blobs blobs) *Files { return &Files{rows: store, b
 
 // Open returns the bytes of a file, which the caller closes before ctx ends, and
 // how many there are. KindUnavailable: they are not here yet, or our store does not
-// answer. KindNotFound: they are gone, or never came.
+// answer. KindNotFound: they are gone, damaged, or never came.
 func (f *Files) Open(ctx context.Context, a *parley.Attachment) (io.ReadCloser, int64, error) {
-	key := a.Blob
+	key, size := a.Blob, a.Size
 	if key == "" {
 		row, err := f.rows.File(ctx, a.ID)
 		if err == nil {
@@ -38,14 +38,21 @@ func (f *Files) Open(ctx context.Context, a *parley.Attachment) (io.ReadCloser, 
 		if err != nil {
 			return nil, 0, err
 		}
-		key = row.Blob
+		key, size = row.Blob, row.Size
 	}
 	r, err := f.blobs.Open(ctx, key)
 	if err != nil {
 		return nil, 0, opening(err)
 	}
-	return r, r.Size(), nil
+	if r.Size() != size {
+		_ = r.Close() // nothing was read
+		return nil, 0, errDamaged
+	}
+	return r, size, nil
 }
+
+// errDamaged is of bytes that cannot be those that were stored.
+var errDamaged = parley.Errorf(parley.KindNotFound, "the file is damaged: it does not have the size that it was stored with")
 
 // here says why there are no bytes of a file, or nil.
 func here(a *parley.Attachment) error {

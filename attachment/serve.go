@@ -80,6 +80,9 @@ func (s *Service) serve(w *answer, r *http.Request) *refusal {
 		return s.unread(r, &file, err)
 	}
 	defer body.Close()
+	if body.Size() != file.Size {
+		return s.unread(r, &file, errDamaged)
+	}
 	describe(w.Header(), &file)
 	w.patience = s.cfg.Stall
 	http.ServeContent(w, r, "", time.Time{}, body)

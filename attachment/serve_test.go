@@ -162,6 +162,7 @@ func TestServeRefused(t *testing.T) {
 		{"failed", path, state(parley.AttachmentFailed, 0), 410, "gone", "The file could not be fetched: larger than the limit of 64 MiB", "", false},
 		{"failed, wrong token", "/files/17-x", state(parley.AttachmentFailed, 0), 404, "not_found", "File not found", "", false},
 		{"blob missing", path, func(r *rig) { r.blobs.bytes = nil }, 500, "internal_error", "Internal Server Error", "", true},
+		{"blob damaged", path, func(r *rig) { r.blobs.bytes["17-key"] = []byte("less") }, 500, "internal_error", "Internal Server Error", "", true},
 		{"blob store broken", path, func(r *rig) { r.blobs.down = errPlain }, 500, "internal_error", "Internal Server Error", "", true},
 		{"blob store down", path, func(r *rig) { r.blobs.down = unavailable() }, 503, "unavailable", "Service Unavailable", "1", true},
 		{"database down", path, func(r *rig) { r.rows.down = unavailable() }, 503, "unavailable", "Service Unavailable", "1", true},

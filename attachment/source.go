@@ -36,6 +36,7 @@ type source struct {
 	head []byte
 	full bool // the head is complete
 	size int64
+	sum  string // SHA-256 in hexadecimal, once all is stored
 	err  error
 }
 

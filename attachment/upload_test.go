@@ -48,7 +48,7 @@ func TestUpload(t *testing.T) {
 				t.Fatal(err)
 			}
 			tt.want.Company, tt.want.Channel, tt.want.Conversation, tt.want.ID = 1, 2, 3, 1000
-			tt.want.State, tt.want.Size = parley.AttachmentReady, int64(len(tt.bytes))
+			tt.want.State, tt.want.Size, tt.want.SHA256 = parley.AttachmentReady, int64(len(tt.bytes)), sumOf(tt.bytes)
 			if d := cmp.Diff(tt.want, got, untimed); d != "" {
 				t.Error(d)
 			}
@@ -163,7 +163,7 @@ func TestFilesOpen(t *testing.T) {
 	r := newRig()
 	f := NewFiles(r.rows, r.blobs)
 	r.blobs.bytes["k"] = []byte("hello")
-	ready := parley.Attachment{ID: 1, State: parley.AttachmentReady, Blob: "k"}
+	ready := parley.Attachment{ID: 1, State: parley.AttachmentReady, Blob: "k", Size: 5}
 	r.rows.files[1] = ready
 	r.rows.files[2] = parley.Attachment{ID: 2, State: parley.AttachmentPending}
 	r.rows.files[3] = parley.Attachment{ID: 3, State: parley.AttachmentFailed, Reason: "no luck"}
@@ -182,6 +182,7 @@ func TestFilesOpen(t *testing.T) {
 	}{
 		{parley.Attachment{ID: 2}, parley.KindUnavailable}, {parley.Attachment{ID: 3}, parley.KindNotFound},
 		{parley.Attachment{ID: 4}, parley.KindNotFound}, {parley.Attachment{ID: 5, Blob: "gone"}, parley.KindNotFound},
+		{parley.Attachment{ID: 6, Blob: "k", Size: 6}, parley.KindNotFound}, // damaged
 	} {
 		if _, _, err := f.Open(t.Context(), &tt.a); parley.KindOf(err) != tt.kind {
 			t.Errorf("file %d: got %v, want %s", tt.a.ID, err, tt.kind)

@@ -99,7 +99,7 @@ func TestUploadURL(t *testing.T) {
 			if tt.want.Size == 0 {
 				got.Size = 0
 			}
-			tt.want.ID, tt.want.State = 1000, parley.AttachmentReady
+			tt.want.ID, tt.want.State, tt.want.SHA256 = 1000, parley.AttachmentReady, sumOf(string(r.blobs.bytes[got.Blob]))
 			if d := cmp.Diff(tt.want, got, untimed); d != "" {
 				t.Error(d)
 			}

@@ -63,11 +63,18 @@ func (db *DB) BlobsSince(ctx context.Context) (time.Time, error) {
 // attachment names. It reports whether there is such a blob.
 type BlobFunc func(key string, size int64) (found bool, err error)
 
+// A Blob is what a row says of the bytes of its file.
+type Blob struct {
+	Key    string
+	Size   int64  // in bytes
+	SHA256 string // in hexadecimal
+}
+
 // EachBlob calls f for blobs that attachments of a database name: of all if newest
 // is 0, else of so many that became known last. It opens, makes and changes
 // nothing, and calls f between its queries. A database without attachments has
 // none.
-func EachBlob(ctx context.Context, o Options, newest int, f func(key string, size int64) error) error {
+func EachBlob(ctx context.Context, o Options, newest int, f func(Blob) error) error {
 	if o.URL != "" {
 		conn, err := pgx.Connect(ctx, o.URL)
 		if err != nil {
@@ -93,7 +100,7 @@ func EachBlob(ctx context.Context, o Options, newest int, f func(key string, siz
 
 const sqliteHasFiles = "SELECT COUNT(*) FROM sqlite_schema WHERE name = 'attachment'"
 
-func blobsIn(ctx context.Context, q querier, exists string, newest int, f func(key string, size int64) error) error {
+func blobsIn(ctx context.Context, q querier, exists string, newest int, f func(Blob) error) error {
 	var tables int
 	if err := one(ctx, q, exists, nil, &tables); err != nil || tables == 0 {
 		return err
@@ -113,27 +120,20 @@ func blobsIn(ctx context.Context, q querier, exists string, newest int, f func(k
 
 const blobPageSize = 500
 
-// A blobRow is what a row says of its blob.
-type blobRow struct {
-	id   int64
-	key  string
-	size int64
-}
-
 // blobPage reads rows with a blob, and the id of the last of them.
-func blobPage(ctx context.Context, q querier, rest string, args ...any) (list []blobRow, last int64, err error) {
-	err = q.query(ctx, "SELECT a.id, a.blob, a.size FROM attachment a WHERE a.blob <> '' "+rest, args, func(scan scanFunc) error {
-		var b blobRow
-		err := scan(&b.id, &b.key, &b.size)
-		list, last = append(list, b), b.id
+func blobPage(ctx context.Context, q querier, rest string, args ...any) (list []Blob, last int64, err error) {
+	err = q.query(ctx, "SELECT a.id, a.blob, a.size, a.sha256 FROM attachment a WHERE a.blob <> '' "+rest, args, func(scan scanFunc) error {
+		var b Blob
+		err := scan(&last, &b.Key, &b.Size, &b.SHA256)
+		list = append(list, b)
 		return err
 	})
 	return list, last, err
 }
 
-func eachOf(list []blobRow, f func(key string, size int64) error) error {
+func eachOf(list []Blob, f func(Blob) error) error {
 	for _, b := range list {
-		if err := f(b.key, b.size); err != nil {
+		if err := f(b); err != nil {
 			return err
 		}
 	}
@@ -149,10 +149,10 @@ func copyBlobs(ctx context.Context, live, copied string, file BlobFunc) (missing
 	}
 	var gone []string
 	err = onFile(copied, "ro", func(db *sql.DB) error {
-		return blobsIn(ctx, &statements{db: db}, sqliteHasFiles, 0, func(key string, size int64) error {
-			found, err := file(key, size)
+		return blobsIn(ctx, &statements{db: db}, sqliteHasFiles, 0, func(b Blob) error {
+			found, err := file(b.Key, b.Size)
 			if !found {
-				gone = append(gone, key)
+				gone = append(gone, b.Key)
 			}
 			return err
 		})

@@ -15,23 +15,23 @@ import (
 // attachmentRows are rows of the table attachment to be inserted.
 func attachmentRows() table {
 	return table{before: `INSERT INTO attachment (id, company_id, channel_id, conversation_id, message_id, kind, name, type, size, width, height,
-		external, source, blob, token, state, reason, attempt, next_at, created_at) `, types: "iiiiitttiiittttttiii"}
+		external, source, blob, sha256, token, state, reason, attempt, next_at, created_at) `, types: "iiiiitttiiitttttttiii"}
 }
 
 func (t *table) attachment(a *parley.Attachment) {
 	t.add(int64(a.ID), int64(a.Company), int64(a.Channel), int64(a.Conversation), int64(a.Message), string(a.Kind), a.Name, a.Type, a.Size,
-		int64(a.Width), int64(a.Height), a.External, a.Source, a.Blob, a.Token, string(a.State), a.Reason, int64(a.Attempt),
+		int64(a.Width), int64(a.Height), a.External, a.Source, a.Blob, a.SHA256, a.Token, string(a.State), a.Reason, int64(a.Attempt),
 		millis(a.NextAt), millis(a.CreatedAt))
 }
 
 const attachmentColumns = `a.id, a.company_id, a.channel_id, a.conversation_id, a.message_id, a.kind, a.name, a.type, a.size, a.width, a.height,
-	a.external, a.source, a.blob, a.token, a.state, a.reason, a.attempt, a.next_at, a.created_at`
+	a.external, a.source, a.blob, a.sha256, a.token, a.state, a.reason, a.attempt, a.next_at, a.created_at`
 
 // scanAttachment reads one row of attachmentColumns.
 func (db *DB) scanAttachment(scan scanFunc, a *parley.Attachment, more ...any) error {
 	var next, created int64
 	err := scan(append([]any{&a.ID, &a.Company, &a.Channel, &a.Conversation, &a.Message, &a.Kind, &a.Name, &a.Type, &a.Size, &a.Width, &a.Height,
-		&a.External, &a.Source, &a.Blob, &a.Token, &a.State, &a.Reason, &a.Attempt, &next, &created}, more...)...)
+		&a.External, &a.Source, &a.Blob, &a.SHA256, &a.Token, &a.State, &a.Reason, &a.Attempt, &next, &created}, more...)...)
 	a.NextAt, a.CreatedAt, a.URL = moment(next), moment(created), db.absolute(a.Path())
 	return err
 }
@@ -220,7 +220,7 @@ func (db *DB) FinishFile(ctx context.Context, o *FileOutcome) error {
 // finishFiles stores a batch of outcomes.
 func (tx *Tx) finishFiles(items []*fileItem) error {
 	rows := table{before: `UPDATE attachment SET state = v.column2, blob = v.column3, size = v.column4, type = v.column5, reason = v.column6,
-		attempt = v.column7, next_at = v.column8 FROM (`, types: "ittittiiii",
+		attempt = v.column7, next_at = v.column8, sha256 = v.column11 FROM (`, types: "ittittiiiit",
 		after: `) AS v WHERE attachment.id = v.column1 AND attachment.state = 'pending' AND attachment.attempt = v.column9
 		AND attachment.next_at = v.column10 RETURNING attachment.id`}
 	first := map[parley.AttachmentID]bool{} // a second outcome of the same file in this batch fails
@@ -239,7 +239,7 @@ func (tx *Tx) finishFiles(items []*fileItem) error {
 			i.out = i.in.after()
 			a := &i.out
 			rows.add(int64(a.ID), string(a.State), a.Blob, a.Size, a.Type, a.Reason, int64(a.Attempt), millis(a.NextAt),
-				int64(i.in.File.Attempt), millis(i.in.File.NextAt))
+				int64(i.in.File.Attempt), millis(i.in.File.NextAt), a.SHA256)
 		}
 	}
 	moved := map[parley.AttachmentID]bool{}
@@ -296,7 +296,7 @@ func (o *FileOutcome) after() parley.Attachment {
 	a := *o.File
 	switch o.Result {
 	case FileFetched:
-		a.State, a.Blob, a.Size = parley.AttachmentReady, o.Blob, o.Size
+		a.State, a.Blob, a.Size, a.SHA256 = parley.AttachmentReady, o.Blob, o.Size, o.SHA256
 		if o.Type != "" {
 			a.Type = o.Type
 		}

@@ -117,7 +117,7 @@ func TestFinishFile(t *testing.T) {
 		event parley.EventKind
 		words []string
 	}{
-		{"fetched", store.FileOutcome{Result: store.FileFetched, Blob: "b", Size: 99, Type: "text/html"}, parley.AttachmentReady,
+		{"fetched", store.FileOutcome{Result: store.FileFetched, Blob: "b", Size: 99, SHA256: "ab12", Type: "text/html"}, parley.AttachmentReady,
 			parley.EventAttachmentReady, []string{`"size":99`, `"mime_type":"text/html"`, `"message_id":`}},
 		{"failed", store.FileOutcome{Result: store.FileFailed, Reason: "gone"}, parley.AttachmentFailed,
 			parley.EventAttachmentFailed, []string{`"reason":"gone"`, `"state":"failed"`}},
@@ -135,7 +135,7 @@ func TestFinishFile(t *testing.T) {
 					t.Fatal(err)
 				}
 				got := w.messages(out.Conversation)[0].Files[0]
-				if got.State != tt.state || got.Blob != tt.o.Blob {
+				if got.State != tt.state || got.Blob != tt.o.Blob || got.SHA256 != tt.o.SHA256 {
 					t.Errorf("file %+v, want state %s", got, tt.state)
 				}
 				if tt.event == "" {
@@ -246,7 +246,7 @@ func TestEditFilesOfUnknown(t *testing.T) {
 
 func (w *world) upload(name string) parley.Attachment {
 	w.t.Helper()
-	id, err := w.db.AddFile(w.t.Context(), &parley.Attachment{Company: w.company, Channel: w.ch.ID, Kind: parley.FileDocument, Name: name, Size: 3, Blob: name})
+	id, err := w.db.AddFile(w.t.Context(), &parley.Attachment{Company: w.company, Channel: w.ch.ID, Kind: parley.FileDocument, Name: name, Size: 3, SHA256: "cd34", Blob: name})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func TestFilesOfCompany(t *testing.T) {
 		receive(t, w.db, shows(w.ch, "1", "10", photo("p")))
 		received := w.dueFiles()[0].ID
 		list, err := w.db.Files(t.Context(), w.company, []parley.AttachmentID{a.ID, received, 1 << 40})
-		if err != nil || len(list) != 1 || list[0].ID != a.ID || list[0].State != parley.AttachmentReady || list[0].Token == "" {
+		if err != nil || len(list) != 1 || list[0].ID != a.ID || list[0].State != parley.AttachmentReady || list[0].SHA256 != "cd34" || list[0].Token == "" {
 			t.Errorf("files %+v, %v, want the upload alone", list, err)
 		}
 		if list, err := w.db.Files(t.Context(), w.company+1000, []parley.AttachmentID{a.ID}); err != nil || len(list) > 0 {

@@ -14,6 +14,7 @@ type FileOutcome struct {
 	Result FileResult
 	Blob   string // with FileFetched: the key of the bytes
 	Size   int64  // with FileFetched: how many there are
+	SHA256 string // with FileFetched: their hash, in hexadecimal
 	Type   string // with FileFetched: the MIME type found; empty leaves it
 	Reason string // with FileFailed
 	At     time.Time

@@ -219,8 +219,8 @@ func TestEachBlob(t *testing.T) {
 	t.Parallel()
 	storetest.EachOptions(t, func(t *testing.T, o store.Options) {
 		names := func(newest int) (keys []string) {
-			err := store.EachBlob(t.Context(), o, newest, func(key string, size int64) error {
-				keys = append(keys, fmt.Sprint(key, " ", size))
+			err := store.EachBlob(t.Context(), o, newest, func(b store.Blob) error {
+				keys = append(keys, fmt.Sprint(b.Key, " ", b.Size))
 				return nil
 			})
 			if err != nil {

@@ -60,8 +60,8 @@ func (s *stage) keepShowing(stop <-chan struct{}, done *atomic.Int64) {
 func named(t *testing.T, file string) map[string]int64 {
 	t.Helper()
 	sizes := map[string]int64{}
-	err := store.EachBlob(t.Context(), store.Options{Path: file}, 0, func(key string, size int64) error {
-		sizes[key] = size
+	err := store.EachBlob(t.Context(), store.Options{Path: file}, 0, func(b store.Blob) error {
+		sizes[b.Key] = b.Size
 		return nil
 	})
 	if err != nil {

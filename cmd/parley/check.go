@@ -24,7 +24,7 @@ import (
 type checkCommand struct {
 	config
 	Offline  bool `help:"Do not call providers, nor the public URL, nor a bucket."`
-	AllFiles bool `help:"Look for the bytes of every file; without it, of the newest 200."`
+	AllFiles bool `help:"Read every file and compare it with what was stored; without it, look for the newest 200."`
 }
 
 // A grade is how a check ended.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -92,11 +94,11 @@ func (k *checker) missing(ctx context.Context, s blob.Store) {
 		newest = 0
 	}
 	var seen, gone int64
-	err := store.EachBlob(ctx, store.Options{Path: k.file(), URL: k.Database}, newest, func(key string, size int64) error {
+	err := store.EachBlob(ctx, store.Options{Path: k.file(), URL: k.Database}, newest, func(b store.Blob) error {
 		if seen++; seen%filesProgress == 0 {
-			fmt.Fprintf(k.out.err, "%d files looked for, %d missing\n", seen, gone)
+			fmt.Fprintf(k.out.err, "%d files looked at, %d missing or damaged\n", seen, gone)
 		}
-		ok, err := blob.Has(ctx, s, key, size)
+		ok, err := k.sound(ctx, s, b)
 		if !ok && err == nil {
 			gone++
 		}
@@ -110,8 +112,25 @@ func (k *checker) missing(ctx context.Context, s blob.Store) {
 	case err != nil:
 		k.say(gradeFail, what, "after %d files: %v", seen, err)
 	case gone > 0:
-		k.say(gradeFail, what, "%d of the %d %s are missing or have another size: put them back from a backup (docs/backup.md)", gone, seen, which)
+		k.say(gradeFail, what, "%d of the %d %s are missing or damaged: put them back from a backup (docs/backup.md)", gone, seen, which)
+	case k.AllFiles:
+		k.say(gradeOK, what, "the bytes of the %d files are there, and are those that were stored", seen)
 	default:
 		k.say(gradeOK, what, "the bytes of the %d %s are there", seen, which)
 	}
+}
+
+// sound reports whether a blob is what it should be: by its size, or by all of its
+// bytes if every file is looked at.
+func (k *checker) sound(ctx context.Context, s blob.Store, b store.Blob) (bool, error) {
+	ok, err := blob.Has(ctx, s, b.Key, b.Size)
+	sum, unknown := hex.DecodeString(b.SHA256)
+	if err != nil || !ok || !k.AllFiles || unknown != nil || len(sum) != sha256.Size {
+		return ok, err
+	}
+	err = blob.Verify(ctx, s, b.Key, blob.Info{Size: b.Size, SHA256: [sha256.Size]byte(sum)})
+	if e, damaged := errors.AsType[*parley.Error](err); damaged && (e.Code == blob.CodeCorrupt || e.Kind == parley.KindNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }

@@ -31,7 +31,7 @@ func TestCheckFiles(t *testing.T) {
 			if _, err := files.Put(t.Context(), a.Blob, strings.NewReader("x"), 10); err != nil {
 				t.Fatal(err)
 			}
-		}, gradeFail, "missing or have another size"},
+		}, gradeFail, "missing or damaged"},
 		{"a directory that is not there", func(_ *testing.T, _ *stage, c *config, _ blob.Store, _ parley.Attachment) {
 			c.Blobs = filepath.Join(c.Data, "none")
 		}, gradeFail, "mount it"},
@@ -89,6 +89,22 @@ func TestCheckAllFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for all, want := range map[bool]string{false: "the bytes of the 200 newest files", true: "1 of the 201 files"} {
+		out := newJournal()
+		err := (&checkCommand{config: *s.config(), Offline: true, AllFiles: all}).Run(t.Context(), console{out, out})
+		if (err != nil) != all || !strings.Contains(out.String(), want) {
+			t.Errorf("all %v: %v\n%s", all, err, out)
+		}
+	}
+}
+
+// TestCheckDamagedFile: a bit that has turned over is found by looking at all.
+func TestCheckDamagedFile(t *testing.T) {
+	t.Parallel()
+	s, a := withUpload(t, "some bytes")
+	if _, err := s.gateway.blobs.Put(t.Context(), a.Blob, strings.NewReader("some bytfs"), 10); err != nil {
+		t.Fatal(err)
+	}
+	for all, want := range map[bool]string{false: "the bytes of the 1 newest files", true: "1 of the 1 files are missing or damaged"} {
 		out := newJournal()
 		err := (&checkCommand{config: *s.config(), Offline: true, AllFiles: all}).Run(t.Context(), console{out, out})
 		if (err != nil) != all || !strings.Contains(out.String(), want) {

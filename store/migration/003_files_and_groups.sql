@@ -15,6 +15,7 @@ CREATE TABLE attachment (
 	external        TEXT NOT NULL,    -- the provider's id
 	source          TEXT NOT NULL,    -- what the connector fetches it by
 	blob            TEXT NOT NULL,    -- key of the bytes, empty until they are here
+	sha256          TEXT NOT NULL,    -- of the bytes, in hexadecimal; empty until they are here
 	token           TEXT NOT NULL,    -- what makes the address unguessable
 	state           TEXT NOT NULL,
 	reason          TEXT NOT NULL,
