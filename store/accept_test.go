@@ -193,9 +193,7 @@ func TestPromote(t *testing.T) {
 // TestLanes tells replies from the rest by when the contact last wrote.
 func TestLanes(t *testing.T) {
 	t.Parallel()
-	clock := newClock()
-	storetest.EachWith(t, store.Options{Now: clock.now}, func(t *testing.T, db *store.DB) {
-		w := newWorld(t, db)
+	eachClock(t, func(t *testing.T, w *world, clock *clock) {
 		conv := w.talk("1")
 		if j := w.say(conv, "a"); j.Lane != parley.LaneReply {
 			t.Errorf("lane %d right after, want reply", j.Lane)
@@ -204,7 +202,7 @@ func TestLanes(t *testing.T) {
 		if j := w.say(conv, "b"); j.Lane != parley.LaneBulk {
 			t.Errorf("lane %d a day later, want bulk", j.Lane)
 		}
-		receive(t, db, says(w.ch, "1", "11", "again"))
+		receive(t, w.db, says(w.ch, "1", "11", "again"))
 		if j := w.say(conv, "c"); j.Lane != parley.LaneReply {
 			t.Errorf("lane %d after they wrote again, want reply", j.Lane)
 		}

@@ -383,9 +383,8 @@ func TestAbandonedInBatch(t *testing.T) {
 // is dropped, and nothing else.
 func TestExpiresWaiting(t *testing.T) {
 	t.Parallel()
-	c := newClock()
-	storetest.EachWith(t, store.Options{Now: c.now}, func(t *testing.T, db *store.DB) {
-		w := newWorld(t, db)
+	eachClock(t, func(t *testing.T, w *world, c *clock) {
+		db := w.db
 		release := holdLane(t, w)
 		var calls sync.WaitGroup
 		var errs []error

@@ -28,20 +28,11 @@ const PostgresEnv = "PARLEY_TEST_POSTGRES"
 // Each runs f on a fresh database of each sort.
 func Each(t *testing.T, f func(t *testing.T, db *store.DB)) {
 	t.Helper()
-	EachWith(t, store.Options{}, f)
-}
-
-// EachWith is Each with options; Path, URL and Keys are set here.
-func EachWith(t *testing.T, o store.Options, f func(t *testing.T, db *store.DB)) {
-	t.Helper()
-	EachOptions(t, func(t *testing.T, place store.Options) {
-		place.Now, place.Log = o.Now, o.Log
-		f(t, Open(t, place))
-	})
+	EachOptions(t, func(t *testing.T, o store.Options) { f(t, Open(t, o)) })
 }
 
 // EachOptions runs f with the place of a fresh, unopened database of each sort,
-// for tests that open it several times.
+// for tests that open it several times, or with options of their own.
 func EachOptions(t *testing.T, f func(t *testing.T, o store.Options)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) {
