@@ -13,7 +13,11 @@ import (
 const (
 	pollEvery = time.Second
 	pollGap   = 50 * time.Millisecond // between two looks at least, however often somebody wakes us
-	pageSize  = 500
+	// pollRest is how many times longer than a look the rest after it is: of a
+	// backlog a look reads thousands of rows, and must not take the time of those
+	// who make it.
+	pollRest = 6
+	pageSize = 500
 	// freshOverlap is how far before the last look rows still count as fresh: as
 	// long as a transaction may take from its beginning to its commit.
 	freshOverlap = 5 * time.Second
@@ -27,11 +31,13 @@ func (s *Service) watch(ctx context.Context) {
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
 	for {
+		begun := time.Now()
 		s.look(ctx, "files", files)
 		s.look(ctx, "profiles", profiles)
+		rest := min(max(pollGap, pollRest*time.Since(begun)), pollEvery)
 		s.files.start(ctx)
 		s.profiles.start(ctx)
-		sleep(ctx, pollGap)
+		sleep(ctx, rest)
 		select {
 		case <-tick.C:
 		case <-s.wake:
