@@ -191,3 +191,21 @@ func TestProfileAgain(t *testing.T) {
 		}
 	})
 }
+
+// TestProfilePictureGoneEarly: a picture that was taken away while its bytes were
+// fetched does not show when they come.
+func TestProfilePictureGoneEarly(t *testing.T) {
+	t.Parallel()
+	eachWorld(t, func(t *testing.T, w *world) {
+		v, picture := w.talk("1"), photo("face")
+		w.profile(w.dueProfiles(time.Minute)[0], store.ProfileOutcome{Profile: &connector.Profile{Picture: &picture}})
+		file := w.dueFiles()[0]
+		w.ask(v, &connector.Profile{})
+		if err := w.db.FinishFile(t.Context(), &store.FileOutcome{File: &file, Grant: w.grant, Result: store.FileFetched, Blob: "b", Size: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.avatar(v); got != "" {
+			t.Errorf("avatar %q, want none", got)
+		}
+	})
+}

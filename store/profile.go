@@ -90,6 +90,10 @@ func (s *convs) profiled(v *conv, o *ProfileOutcome) error {
 // away goes at once.
 func (s *convs) newPicture(v *conv, f *connector.File) error {
 	if f == nil {
+		// One that is still being fetched must not show either.
+		if _, err := s.tx.Exec("UPDATE conversation SET avatar_id = 0 WHERE id = $1", int64(v.ID)); err != nil {
+			return err
+		}
 		return s.picture(v, 0, "")
 	}
 	var current string
