@@ -84,12 +84,12 @@ func again(d *store.DueProfile, err error, now time.Time) time.Time {
 
 // cleanProfile makes a profile fit to be stored: what is nonsense is left out.
 func cleanProfile(p connector.Profile) *connector.Profile {
-	p.Name = cut(plain(p.Name), maxProfile)
+	p.Name = parley.CutText(plain(p.Name), maxProfile)
 	if p.Picture == nil {
 		return &p
 	}
 	f := *p.Picture // the connector's own stays as it is
-	f.Name, f.Type, f.Refused = CleanName(f.Name), cut(plain(f.Type), maxName), cut(plain(f.Refused), maxProfile)
+	f.Name, f.Type, f.Refused = parley.CleanFileName(f.Name), parley.CutText(plain(f.Type), maxProfile), parley.CutText(plain(f.Refused), maxProfile)
 	p.Picture = &f
 	if len(f.ID) > maxProfile || f.ID != plain(f.ID) || f.Source != plain(f.Source) || f.Size < 0 {
 		p.Picture = nil

@@ -63,7 +63,7 @@ func (u *upload) describe(src *source) parley.Attachment {
 	q := &u.request
 	a := parley.Attachment{
 		Company: q.Company, Channel: q.Channel, Conversation: q.Conversation,
-		Name: CleanName(q.Name), Type: typeOf(q.Type, src.head[:min(len(src.head), sniffed)]),
+		Name: parley.CleanFileName(q.Name), Type: typeOf(q.Type, src.head[:min(len(src.head), sniffed)]),
 		Size: src.size, SHA256: src.sum, State: parley.AttachmentReady, CreatedAt: u.begun,
 	}
 	a.Kind = parley.KindOfType(a.Type)

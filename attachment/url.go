@@ -42,7 +42,7 @@ func (u *upload) download(ctx, exchange context.Context, address string) error {
 	if resp.ContentLength > u.cfg.MaxSize {
 		return uploadError(tooLarge(u.cfg.MaxSize), u.cfg.MaxSize)
 	}
-	u.request.Name = cmp.Or(CleanName(u.request.Name), answeredName(resp.Header), CleanName(path.Base(pathOf(address))))
+	u.request.Name = cmp.Or(parley.CleanFileName(u.request.Name), answeredName(resp.Header), parley.CleanFileName(path.Base(pathOf(address))))
 	u.request.Type = cmp.Or(u.request.Type, resp.Header.Get("Content-Type"))
 	src := &source{r: resp.Body, max: u.cfg.MaxSize, want: resp.ContentLength, keep: wanted}
 	err = u.take(ctx, src)
@@ -90,7 +90,7 @@ func answeredName(h http.Header) string {
 	if decoded, err := new(mime.WordDecoder).DecodeHeader(name); err == nil {
 		name = decoded
 	}
-	return CleanName(name)
+	return parley.CleanFileName(name)
 }
 
 func pathOf(address string) string {

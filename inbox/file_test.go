@@ -3,37 +3,12 @@ package inbox
 import (
 	"strings"
 	"testing"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/parley-im/parley"
 	"github.com/parley-im/parley/connector"
 )
-
-func TestFileName(t *testing.T) {
-	t.Parallel()
-	tests := []struct{ in, want string }{
-		{"report.pdf", "report.pdf"},
-		{"../../etc/passwd", "passwd"},
-		{`C:\temp\a.exe`, "a.exe"},
-		{"..", ""},
-		{"/", ""},
-		{"", ""},
-		{"a\r\nSet-Cookie: b", "aSet-Cookie: b"},
-		{"exe\u202efdp.scr", "exefdp.scr"},
-		{"отчёт.docx", "отчёт.docx"},
-		{strings.Repeat("ж", 300), strings.Repeat("ж", 127)},
-		{strings.Repeat("ж", 300) + ".pdf", strings.Repeat("ж", 125) + ".pdf"},
-		{strings.Repeat("x", 300) + "." + strings.Repeat("y", 16), strings.Repeat("x", 255)},
-	}
-	for _, tt := range tests {
-		if got := fileName(tt.in); got != tt.want {
-			t.Errorf("fileName(%q) = %q, want %q", tt.in, got, tt.want)
-		}
-	}
-}
 
 func TestMimeType(t *testing.T) {
 	t.Parallel()
@@ -82,19 +57,4 @@ func TestCleanFiles(t *testing.T) {
 	if got, changed := files(many); len(got) != maxFiles || !changed {
 		t.Errorf("%d files, changed %v, want %d", len(got), changed, maxFiles)
 	}
-}
-
-func FuzzFileName(f *testing.F) {
-	for _, s := range []string{"a.pdf", "../x", `\\host\share\f`, "\u202e", "a\nb", "...", "\xff\x00"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		got := fileName(s)
-		if len(got) > maxFileName || !utf8.ValidString(got) || strings.ContainsAny(got, "/\\\x00") || got == ".." || got == "." {
-			t.Errorf("fileName(%q) = %q", s, got)
-		}
-		if strings.ContainsFunc(got, unicode.IsControl) {
-			t.Errorf("fileName(%q) = %q has a control character", s, got)
-		}
-	})
 }
