@@ -164,27 +164,35 @@ func (c *club) clubRenamed() {
 func TestGroupMigrates(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name     string
-		deafened bool // no callback comes through until we have written
-	}{{"told", false}, {"found out", true}} {
+		name  string
+		fault *simulator.Fault
+	}{
+		{"told", nil},
+		{"told in the new group only", &simulator.Fault{Kind: simulator.FaultReorder, Times: 1}}, // the old one's callback waits for another
+		{"found out", &simulator.Fault{Kind: simulator.FaultWrongSecret, Times: -1}},             // until we have written
+	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			onBoth(t, func(t *testing.T, database string) { clubMigrates(t, database, c.deafened) })
+			onBoth(t, func(t *testing.T, database string) { clubMigrates(t, database, c.fault) })
 		})
 	}
 }
 
-func clubMigrates(t *testing.T, database string, deafened bool) {
+func clubMigrates(t *testing.T, database string, fault *simulator.Fault) {
 	c := newClub(t, database)
-	if deafened {
-		c.fault(simulator.Fault{Kind: simulator.FaultWrongSecret, Times: -1})
+	if fault != nil {
+		f := *fault
+		if f.Kind == simulator.FaultReorder {
+			f.Chat = strconv.FormatInt(c.chat, 10)
+		}
+		c.fault(f)
 	}
 	super, err := c.tg.Migrate(telegramsim.GroupAct{Chat: strconv.FormatInt(c.chat, 10), Person: "ann"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.chat = super.ID
-	if deafened {
+	if fault != nil && fault.Kind == simulator.FaultWrongSecret {
 		c.answers("are you still there?", c.chat)
 		c.tg.Faults().Clear()
 	}

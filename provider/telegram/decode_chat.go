@@ -11,11 +11,14 @@ import (
 type note struct {
 	what  connector.What // nil if the message does say something
 	title string         // the new one, if what is Renamed
+	from  string         // the group's former id, if what is Moved and told in the new one
 }
 
 // service is what a service message comes to. That the bot itself joins or leaves
-// is told by an update of its own, and that a group has become another by the
-// message in the old one. Source: Bot API, Message and Update, read 2026-11.
+// is told by an update of its own. That a group has become another is told in both
+// of them, and updates keep their order within a chat only: the one in the new
+// group is what comes before anything that is said there.
+// Source: Bot API, Message and Update, read 2026-11.
 func (c *contents) service(kind string) note {
 	title := strings.TrimSpace(c.NewTitle)
 	switch {
@@ -23,28 +26,39 @@ func (c *contents) service(kind string) note {
 		return note{what: connector.Renamed{}, title: title}
 	case kind == "migrate_to_chat_id" && c.MigrateTo != 0:
 		return note{what: connector.Moved{To: decimal(c.MigrateTo)}}
-	case kind == "new_chat_title", kind == "migrate_to_chat_id":
+	case kind == "migrate_from_chat_id" && c.MigrateFrom != 0:
+		return note{what: connector.Moved{}, from: decimal(c.MigrateFrom)}
+	case kind == "new_chat_title", kind == "migrate_to_chat_id", kind == "migrate_from_chat_id":
 		return note{what: connector.Unknown{Reason: "a service message of kind " + kind + " without a value"}}
 	}
 	return note{what: connector.Ignored{Reason: "a service message of kind " + kind}}
 }
 
-// note makes the event of a note. Only a group has a title and can move.
+// note makes the event of a note. Only a group has a title and can move. The two
+// that tell of one move are one event, which has the new id for its own.
 func (d decoder) note(m *message, chat connector.Chat, n note) connector.Event {
-	switch what := n.what.(type) {
+	what := n.what
+	id := decimal(m.MessageID)
+	switch moved := what.(type) {
 	case connector.Renamed:
 		chat.Name = n.title
 	case connector.Moved:
-		if what.To == chat.ID {
+		if n.from != "" {
+			moved.To, chat.ID = chat.ID, n.from
+		}
+		if moved.To == chat.ID {
 			return d.unknown("a group that moves to itself", m.Date)
 		}
+		what, id = moved, moved.To
 	default:
-		return d.about(n.what, m.Date)
+		return d.about(what, m.Date)
 	}
 	if !chat.Group {
 		return d.unknown("a service message of groups in a private chat", m.Date)
 	}
-	return d.at(m, chat, n.what)
+	e := d.at(m, chat, what)
+	e.ID = id
+	return e
 }
 
 // member tells whether the bot can still write to a person or in a group. Source:

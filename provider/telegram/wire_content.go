@@ -36,8 +36,9 @@ type (
 		Dice     *dice        `json:"dice"`
 		WebApp   *webApp      `json:"web_app_data"`
 
-		NewTitle  string `json:"new_chat_title"`
-		MigrateTo int64  `json:"migrate_to_chat_id"`
+		NewTitle    string `json:"new_chat_title"`
+		MigrateTo   int64  `json:"migrate_to_chat_id"`
+		MigrateFrom int64  `json:"migrate_from_chat_id"`
 	}
 
 	// media is every kind of file: each has some of these.
