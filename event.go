@@ -33,6 +33,7 @@ const (
 	EventJobExecuted           EventKind = "job/executed"
 	EventQRCode                EventKind = "qr_code/new"
 	EventSystem                EventKind = "system"
+	EventService               EventKind = "service_messages/update"
 )
 
 // Extension reports whether the kind is beyond the contract.

@@ -28,6 +28,14 @@ type Location struct {
 	Address   string  `json:"address,omitempty"`
 }
 
+// A Template is a text that the provider keeps and has approved, to be sent by
+// name.
+type Template struct {
+	ID         string   `json:"id"`
+	Language   string   `json:"language"`
+	Parameters []string `json:"parameters,omitempty"` // what stands for {{1}}, {{2}} and so on
+}
+
 // A Message is one thing said, in either direction.
 type Message struct {
 	ID           MessageID
@@ -45,6 +53,9 @@ type Message struct {
 	Payload      string // of a button or a start link; empty if none
 	Location     *Location
 	Files        []Attachment
+	Template     *Template // sent instead of a text; nil for most
+	Buttons      []string  // titles of the buttons below the text
+	Service      bool      // a service message: its outcome is told by an event of its own
 	Contact      ContactID // who wrote it in a group; 0 if it is known from the conversation
 	Author       string    // the public id of who wrote in a group; empty for own messages
 	CreatedAt    time.Time

@@ -1,15 +1,26 @@
 package parley
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // An Endpoint is an address of a customer that events are delivered to.
 type Endpoint struct {
-	ID       EndpointID
-	Company  CompanyID
-	URL      string
-	Secret   Secret // signs deliveries
-	Extended bool   // also gets event kinds beyond the contract
-	Cursor   int64  // every event up to it is delivered, parked, or in a blocked stream
+	ID        EndpointID
+	Company   CompanyID
+	Main      bool        // its address is the company's webhook_url
+	URL       string      // empty: delivers nothing
+	Secret    Secret      // signs deliveries
+	Extended  bool        // also gets event kinds beyond the contract
+	Kinds     []EventKind // gets only these; empty: all
+	Cursor    int64       // every event up to it is delivered, parked, or in a blocked stream
+	CreatedAt time.Time
+}
+
+// Wants reports whether the endpoint gets events of a kind.
+func (e *Endpoint) Wants(k EventKind) bool {
+	return (e.Extended || !k.Extension()) && (len(e.Kinds) == 0 || slices.Contains(e.Kinds, k))
 }
 
 // A BlockedStream is a stream whose oldest undelivered event failed: what

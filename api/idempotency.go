@@ -93,3 +93,15 @@ func (c *call) replay(k *requestKey, a *store.Answer) error {
 	c.send(a.Status, a.Body)
 	return nil
 }
+
+// once has the effect of a POST, which is at most one transaction of the store,
+// and answers with what body makes of the result. Body must say the same whenever
+// it is called.
+func once[T any](c *call, effect func(context.Context) (T, error), body func(T) []byte) error {
+	result, err := effect(c.ctx)
+	if err != nil {
+		return err
+	}
+	c.send(http.StatusOK, body(result))
+	return nil
+}

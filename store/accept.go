@@ -204,6 +204,7 @@ func (tx *Tx) enqueue(i *acceptItem, messages, jobs *table) {
 	m := parley.Message{
 		ID: parley.MessageID(tx.ids.take()), Company: i.conv.Company, Channel: i.conv.Channel, Conversation: i.conv.ID,
 		Job: i.out.Job.ID, Text: i.in.Text, Files: i.in.Files, Ack: parley.AckPreparing, CreatedAt: tx.now,
+		Template: i.in.Template, Buttons: i.in.Buttons, Service: i.in.Service,
 	}
 	i.out.Job.Message = m.ID
 	messages.message(&m, false)

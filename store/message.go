@@ -20,14 +20,17 @@ type extra struct {
 	Payload   string                `json:"payload,omitempty"`
 	Location  *parley.Location      `json:"location,omitempty"`
 	Files     []parley.AttachmentID `json:"files,omitempty"`
+	Template  *parley.Template      `json:"template,omitempty"`
+	Buttons   []string              `json:"buttons,omitempty"`
+	Service   bool                  `json:"service,omitempty"`
 }
 
 // extraOf returns the column extra of a message.
 func extraOf(m *parley.Message) string {
-	if !m.Forwarded && m.Payload == "" && m.Location == nil && len(m.Files) == 0 {
+	x := extra{Forwarded: m.Forwarded, Payload: m.Payload, Location: m.Location, Template: m.Template, Buttons: m.Buttons, Service: m.Service}
+	if !x.Forwarded && x.Payload == "" && x.Location == nil && len(m.Files) == 0 && x.Template == nil && len(x.Buttons) == 0 && !x.Service {
 		return ""
 	}
-	x := extra{Forwarded: m.Forwarded, Payload: m.Payload, Location: m.Location}
 	for _, a := range m.Files {
 		x.Files = append(x.Files, a.ID)
 	}
@@ -62,6 +65,7 @@ func scanMessage(scan scanFunc, m *parley.Message, more ...any) error {
 	var x extra
 	err = json.Unmarshal([]byte(rest), &x)
 	m.Forwarded, m.Payload, m.Location = x.Forwarded, x.Payload, x.Location
+	m.Template, m.Buttons, m.Service = x.Template, x.Buttons, x.Service
 	for _, id := range x.Files {
 		m.Files = append(m.Files, parley.Attachment{ID: id}) // see fillFiles
 	}

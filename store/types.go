@@ -30,6 +30,9 @@ type Accept struct {
 	First        *First
 	Text         string
 	Files        []parley.Attachment // uploads of the company
+	Template     *parley.Template    // instead of a text
+	Buttons      []string
+	Service      bool
 	Idempotency  *Idempotency        // nil without a key
 }
 
