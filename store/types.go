@@ -33,7 +33,7 @@ type Accept struct {
 	Template     *parley.Template    // instead of a text
 	Buttons      []string
 	Service      bool
-	Idempotency  *Idempotency        // nil without a key
+	Idempotency  *Idempotency // nil without a key
 }
 
 // A First is a stranger who is written to before they ever wrote.
