@@ -10,6 +10,7 @@ import (
 
 	"github.com/parley-im/parley"
 	"github.com/parley-im/parley/store"
+	"github.com/parley-im/parley/store/storetest"
 )
 
 const (
@@ -106,38 +107,36 @@ func startedByText(t *testing.T, n *tenant) {
 		t.Errorf("got jobs %+v", work)
 	}
 	list := n.get(t, conversationsPath).expect(t, "ok")
-	want = n.fill(`{"status":"ok","data":{"conversations":[` + fmt.Sprintf(shape, n.ids["CV"], "Ann", "79250000001", "UNIX", "UNIX") + `],"next_page":null}}`)
+	want = n.fill(`{"status":"ok","data":{"conversations":[` + fmt.Sprintf(shape, n.ids["CV"], "Ann", "79250000001", "UNIX", "UNIX") +
+		"," + fmt.Sprintf(shape, id, "79250000007", "79250000007", "0", "0") + `],"next_page":null}}`)
 	if diff := cmp.Diff(want, still(list.text)); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// TestStart checks conversations that begin without a message, on a store that
-// can make them.
+// TestStart checks conversations that begin without a message: nothing is sent,
+// they are listed at once, and asking again finds the same one.
 func TestStart(t *testing.T) {
 	t.Parallel()
-	db := openSQLite(t)
-	quiet := &quietStore{DB: db}
-	n := newGateway(t, db, func(c *Config) { c.Store = quiet }).full(t)
-	got := n.post(t, conversationsPath, "provider=whatsapp&phone=%2B7 (925) 000-00-01").expect(t, "ok")
-	if got.at("data", "conversation", "external_id") != float64(77) || quiet.with != (store.First{External: "79250000001", PublicID: "79250000001", Name: "79250000001"}) {
-		t.Errorf("got %s for %+v", got.text, quiet.with)
-	}
-	if work := n.open(t, "WA"); len(work) != 0 {
-		t.Errorf("got jobs %+v", work)
-	}
-	n = newGateway(t, db).full(t)
-	n.post(t, conversationsPath, "provider=whatsapp&phone=79250000001").expect(t, "400 text")
-}
-
-type quietStore struct {
-	*store.DB
-	with store.First
-}
-
-func (q *quietStore) StartConversation(_ context.Context, ch *parley.Channel, with store.First) (parley.Conversation, error) {
-	q.with = with
-	return parley.Conversation{ID: 77, Channel: ch.ID, Name: with.Name, PublicID: with.PublicID, Spelling: ch.Spelling}, nil
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		n := newGateway(t, db).full(t)
+		const ask = "provider=whatsapp&phone=%2B7 (925) 000-00-77"
+		first := n.post(t, conversationsPath, ask).expect(t, "ok")
+		if again := n.post(t, conversationsPath, ask).expect(t, "ok"); again.text != first.text {
+			t.Errorf("got %s, and then %s", first.text, again.text)
+		}
+		if first.at("data", "conversation", "name") != "79250000077" || len(n.open(t, "WA")) != 0 {
+			t.Errorf("got %s and jobs %+v", first.text, n.open(t, "WA"))
+		}
+		n.ids["S"] = int64(first.at("data", "conversation", "external_id").(float64))
+		if got := n.get(t, conversationsPath).rows(t, "conversations", "external_id"); !cmp.Equal(got, []any{float64(n.ids["CV"]), float64(n.ids["S"])}) {
+			t.Errorf("listed: %v", got)
+		}
+		n.post(t, conversationsPath+"/{S}/messages", "message=a").expect(t, "ok")
+		if work := n.open(t, "WA"); len(work) != 1 || work[0].Job.Lane != parley.LaneFirst || work[0].Chat != "79250000077" {
+			t.Errorf("got jobs %+v", work)
+		}
+	})
 }
 
 func (n *tenant) stored(t *testing.T) parley.Conversation {

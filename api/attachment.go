@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"net/http"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"github.com/parley-im/parley"
 	"github.com/parley-im/parley/attachment"
 	"github.com/parley-im/parley/params"
+	"github.com/parley-im/parley/store"
 )
 
 // A fileService keeps what is uploaded. KindInvalid: the file or its address is
@@ -47,6 +50,7 @@ func (s *Server) postAttachment(c *call) error {
 	if err != nil {
 		return err
 	}
+	c.kept = c.key != nil
 	return c.done("ok", int64(file.ID))
 }
 
@@ -70,6 +74,9 @@ func (s *Server) receive(c *call) (parley.Attachment, error) {
 	if err != nil {
 		return parley.Attachment{}, err
 	}
+	if c.key != nil {
+		c.key.Request = hash(set.Canonical())
+	}
 	return s.receiveURL(c, set.Bind())
 }
 
@@ -86,7 +93,8 @@ func (s *Server) receiveURL(c *call, b *params.Binder) (parley.Attachment, error
 	if err := b.Err(); err != nil {
 		return parley.Attachment{}, err
 	}
-	return s.files.UploadURL(c.ctx, c.upload(func() bool { return voice }), url.Value)
+	c.keeps(func(result any) []byte { return doneBody("ok", int64(result.(parley.Attachment).ID)) })
+	return s.files.UploadURL(store.Keeping(c.ctx, c.key), c.upload(func() bool { return voice }), url.Value)
 }
 
 func (c *call) upload(voice func() bool) attachment.UploadRequest {
@@ -112,24 +120,57 @@ func (s *Server) receiveFile(c *call, in *incoming) (parley.Attachment, error) {
 	if f.Field != "file" {
 		return parley.Attachment{}, errOtherField
 	}
+	if c.key != nil {
+		if known, err := s.repeatedFile(c, in); known || err != nil {
+			return parley.Attachment{}, err
+		}
+	}
 	req := c.upload(func() bool { return in.voice })
 	req.Name, req.Type = f.Name, f.Type
 	req.AtLeast = max(c.r.ContentLength-uploadFrame-max(s.maxBody, params.DefaultMaxBody), 0)
-	file, err := s.files.Upload(c.ctx, req, in)
+	file, err := s.files.Upload(store.Keeping(c.ctx, c.key), req, in)
 	if in.end != nil && in.end != io.EOF {
 		return parley.Attachment{}, in.end // the request is to blame, whatever became of it
 	}
 	return file, err
 }
 
+// repeatedFile reads a file that comes under a used key, to tell whether it is the
+// same one, and fails with a *store.KeptError. Under a new key it prepares the
+// answer and reports false: the file's digest is known when its row is stored.
+func (s *Server) repeatedFile(c *call, in *incoming) (bool, error) {
+	saved, err := s.store.SavedAnswer(c.ctx, c.key.User, c.key.Key)
+	if err != nil {
+		return false, err
+	}
+	if saved == nil {
+		c.key.Answer = func(result any) store.Answer {
+			a := result.(parley.Attachment)
+			return store.Answer{Status: http.StatusOK, Body: doneBody("ok", int64(a.ID)), Request: in.request(a.SHA256)}
+		}
+		return false, nil
+	}
+	digest := sha256.New()
+	if _, err := io.Copy(digest, in); err != nil {
+		return true, err
+	}
+	return true, &store.KeptError{Saved: saved, Request: in.request(hex.EncodeToString(digest.Sum(nil)))}
+}
+
+// request is what was asked: the file by its digest, its name, and the parameters.
+func (in *incoming) request(digest string) []byte {
+	return hash(append([]byte(digest+"\x00"+in.stream.File.Name+"\x00"), in.canonical...))
+}
+
 // An incoming is the file of a request. It ends with io.EOF only if the request
 // as a whole is in order, what follows the file included; so whoever stores what
 // ended well stores no half of an upload, and nothing that has to be refused.
 type incoming struct {
-	stream   *params.Stream
-	patience patience
-	voice    bool  // known at the end
-	end      error // what Read returns from now on; nil before the end
+	stream    *params.Stream
+	patience  patience
+	voice     bool   // known at the end
+	canonical []byte // of the other parameters, at the end
+	end       error  // what Read returns from now on; nil before the end
 }
 
 // Read reads the file's bytes. An error other than io.EOF is a *params.Error: the
@@ -161,6 +202,7 @@ func (in *incoming) finish() error {
 	if err := b.Err(); err != nil {
 		return err
 	}
+	in.canonical = set.Canonical()
 	in.patience.end()
 	return io.EOF
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/parley-im/parley/jsonout"
 	"github.com/parley-im/parley/params"
 	"github.com/parley-im/parley/seal"
+	"github.com/parley-im/parley/store"
 )
 
 // A call is one request on its way to its answer.
@@ -35,6 +36,14 @@ type call struct {
 	status   int         // 0 until the answer is written
 	err      error       // what it was, if it is a failure
 	accepted *parley.Job // of the message that it made, if somebody traces
+
+	key   *store.Idempotency // nil without one
+	begun string             // names it among the requests under way; empty if it is not noted there
+	kept  bool               // the answer is kept under it
+	held  struct {           // the answer, until it is known that it is kept
+		status int
+		body   []byte
+	}
 }
 
 // handle makes the checks and calls the endpoint. The order of the checks is part
@@ -57,7 +66,7 @@ func (s *Server) handle(c *call) error {
 			return err
 		}
 	}
-	return c.endpoint.handle(c)
+	return s.perform(c)
 }
 
 // route finds the endpoint.
@@ -207,6 +216,10 @@ func (c *call) bind() (*params.Binder, error) {
 // send writes the whole answer. An error in writing is the client's loss: what
 // was accepted stays accepted.
 func (c *call) send(status int, body []byte) {
+	if c.key != nil && !c.kept && status == http.StatusOK {
+		c.held.status, c.held.body = status, body
+		return
+	}
 	c.status = status
 	h := c.w.Header()
 	h["Content-Type"] = contentType
@@ -214,6 +227,14 @@ func (c *call) send(status int, body []byte) {
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	c.w.WriteHeader(status)
 	_, _ = c.w.Write(body)
+}
+
+// release writes the answer that was held back.
+func (c *call) release() {
+	if c.held.status != 0 {
+		c.kept = true
+		c.send(c.held.status, c.held.body)
+	}
 }
 
 var (
@@ -239,6 +260,11 @@ func okBody(size int, write func(*jsonout.Object)) []byte {
 // done answers with a status word and, if it is not 0, the id of what was made or
 // changed.
 func (c *call) done(word string, id int64) error {
+	c.send(http.StatusOK, doneBody(word, id))
+	return nil
+}
+
+func doneBody(word string, id int64) []byte {
 	o := jsonout.New(64)
 	o.Text("status", word)
 	if id != 0 {
@@ -246,6 +272,5 @@ func (c *call) done(word string, id int64) error {
 		o.Int("external_id", id)
 		o.Close()
 	}
-	c.send(http.StatusOK, o.End())
-	return nil
+	return o.End()
 }

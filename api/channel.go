@@ -92,13 +92,9 @@ func (s *Server) createChannel(c *call) error {
 		return errNotOffered
 	}
 	f.newCallback()
-	id, err := s.store.CreateChannel(c.ctx, &parley.Channel{
-		Company: c.company.ID, Provider: k.name, Spelling: spelling.Value, Settings: f.settings, Secrets: f.secrets,
-	})
-	if err != nil {
-		return err
-	}
-	return c.done("created", int64(id))
+	ch := &parley.Channel{Company: c.company.ID, Provider: k.name, Spelling: spelling.Value, Settings: f.settings, Secrets: f.secrets}
+	return once(c, func(ctx context.Context) (parley.ChannelID, error) { return s.store.CreateChannel(ctx, ch) },
+		func(id parley.ChannelID) []byte { return doneBody("created", int64(id)) })
 }
 
 var errNoUpdate = parley.Errorf(parley.KindUnsupported, "a channel of this provider has nothing that can be updated")

@@ -41,11 +41,10 @@ func (s *Server) createCompany(c *call) error {
 	if err := s.judge(c, b, change); err != nil {
 		return err
 	}
-	id, err := s.store.CreateCompany(c.ctx, c.user.ID, change)
-	if err != nil {
-		return err
-	}
-	return c.done("created", int64(id))
+	return once(c, func(ctx context.Context) (parley.CompanyID, error) {
+		return s.store.CreateCompany(ctx, c.user.ID, change)
+	},
+		func(id parley.CompanyID) []byte { return doneBody("created", int64(id)) })
 }
 
 func (s *Server) updateCompany(c *call) error {

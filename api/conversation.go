@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/parley-im/parley"
 	"github.com/parley-im/parley/jsonout"
@@ -12,6 +13,9 @@ import (
 type conversationStore interface {
 	Conversations(ctx context.Context, company parley.CompanyID, p store.Page) ([]parley.Conversation, error)
 	Conversation(ctx context.Context, company parley.CompanyID, id parley.ConversationID) (parley.Conversation, error)
+	// StartConversation makes a conversation before anything is said in it. One that
+	// exists is returned as it is.
+	StartConversation(ctx context.Context, ch *parley.Channel, with store.First) (parley.Conversation, error)
 	UpdateConversation(ctx context.Context, company parley.CompanyID, id parley.ConversationID, c store.ConversationChange) error
 }
 
@@ -39,7 +43,12 @@ func (s *Server) showConversation(c *call) error { return c.conversation() }
 
 // conversation answers with the call's conversation.
 func (c *call) conversation() error {
-	return c.ok(conversationSize, func(o *jsonout.Object) {
+	c.send(http.StatusOK, c.conversationBody())
+	return nil
+}
+
+func (c *call) conversationBody() []byte {
+	return okBody(conversationSize, func(o *jsonout.Object) {
 		o.Nested("conversation")
 		writeConversation(o, &c.conv)
 		o.Close()

@@ -34,14 +34,15 @@ type httpError struct {
 	status  int
 	code    string
 	message string
+	retry   time.Duration // 0 without Retry-After
 }
 
 func (e *httpError) Error() string { return e.message }
 
 var (
 	errNoRoute       = parley.Errorf(parley.KindNotFound, "Not found")
-	errNotAllowed    = &httpError{http.StatusMethodNotAllowed, "method_not_allowed", "Method not allowed"}
-	errNotAcceptable = &httpError{http.StatusNotAcceptable, "not_acceptable", "Only application/json can be answered"}
+	errNotAllowed    = &httpError{http.StatusMethodNotAllowed, "method_not_allowed", "Method not allowed", 0}
+	errNotAcceptable = &httpError{http.StatusNotAcceptable, "not_acceptable", "Only application/json can be answered", 0}
 )
 
 // answers says what clients are answered for each kind of error. A kind that
@@ -73,7 +74,7 @@ func failureOf(err error) failure {
 		return failure{status: http.StatusBadRequest, code: e.Code, errors: e.Messages}
 	}
 	if e, ok := errors.AsType[*httpError](err); ok {
-		return failure{status: e.status, code: e.code, errors: []string{e.message}}
+		return failure{status: e.status, code: e.code, errors: []string{e.message}, retry: e.retry}
 	}
 	kind := parley.KindOf(err)
 	if isContext(err) {

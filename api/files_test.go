@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net/http"
@@ -108,7 +109,7 @@ func (f *files) UploadURL(ctx context.Context, req attachment.UploadRequest, url
 func (f *files) keep(ctx context.Context, k keptFile) (parley.Attachment, error) {
 	k.voice = k.Voice()
 	a := parley.Attachment{Company: k.Company, Channel: k.Channel, Conversation: k.Conversation, Kind: parley.KindOfType(k.Type),
-		Name: k.Name, Type: k.Type, Size: k.size, Blob: fmt.Sprint("blob ", k.size)}
+		Name: k.Name, Type: k.Type, Size: k.size, Blob: fmt.Sprint("blob ", k.size), SHA256: hex.EncodeToString(k.sum)}
 	if k.voice {
 		a.Kind = parley.FileVoice
 	}

@@ -62,13 +62,16 @@ func TestIdempotency(t *testing.T) {
 	})
 }
 
-// TestIdempotencyOfRefusals checks that a refusal is not kept.
+// TestIdempotencyOfRefusals checks that a refusal is an answer like another.
 func TestIdempotencyOfRefusals(t *testing.T) {
 	t.Parallel()
 	n := newGateway(t, openSQLite(t)).full(t)
-	n.keyed(t, messagesPath, "message=", "k").expect(t, "400 message")
-	if got := n.keyed(t, messagesPath, "message=a", "k").expect(t, "ok"); replayed(got) {
-		t.Error("a refusal was kept")
+	first := n.keyed(t, messagesPath, "message=", "k").expect(t, "400 message")
+	if again := n.keyed(t, messagesPath, "message=", "k").expect(t, "400 message"); !replayed(again) || again.text != first.text {
+		t.Errorf("got %s, replay %v", again.text, replayed(again))
+	}
+	if got := n.keyed(t, messagesPath, "message=a", "k").expect(t, "400 Idempotency-Key"); replayed(got) {
+		t.Error("other parameters were taken for a repeat")
 	}
 }
 

@@ -30,28 +30,28 @@ func (s *Server) listMessages(c *call) error {
 // postMessage takes a message for sending. The answer is the job; what becomes of
 // it shows later.
 func (s *Server) postMessage(c *call) error {
-	key, saved, err := s.repeated(c)
-	switch {
-	case err != nil:
-		return err
-	case saved != nil:
-		return c.replay(key, saved)
-	}
 	in, err := s.sendable(c)
 	if err != nil {
 		return err
 	}
-	answer := func(j parley.Job) []byte { return jobBody(&j, c.conv.Spelling, true) }
-	in.Idempotency = key.keeping(answer)
+	return s.accept(c, in, func(a store.Accepted) []byte { return jobBody(&a.Job, c.conv.Spelling, true) })
+}
+
+// accept stores a message to be sent and answers with what body makes of its job,
+// which must be the same whenever it is called.
+func (s *Server) accept(c *call, in *store.Accept, body func(store.Accepted) []byte) error {
+	c.keeps(func(result any) []byte { return body(result.(store.Accepted)) })
+	in.Idempotency = c.key
 	out, err := s.store.Accept(c.ctx, in)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case out.Saved != nil:
+		return c.replay(out.Saved, c.key.Request)
 	}
-	if out.Saved != nil {
-		return c.replay(key, out.Saved)
-	}
+	c.kept = c.key != nil
 	c.note(out.Job)
-	c.send(http.StatusOK, answer(out.Job))
+	c.send(http.StatusOK, body(out))
 	return nil
 }
 

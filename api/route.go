@@ -14,6 +14,18 @@ type endpoint struct {
 	pattern string            // below /p1; segments in capitals are ids
 	target  func(*call) error // finds what the path names beside the company; nil if nothing
 	handle  func(*call) error
+	outside bool // a POST whose effect reaches beyond the database
+	secret  bool // the answer holds a secret
+}
+
+// reaches marks an endpoint whose effect is not in the database alone.
+func (e endpoint) reaches() endpoint { e.outside = true; return e }
+
+// tells marks an endpoint whose answer holds a secret.
+func (e endpoint) tells() endpoint { e.secret = true; return e }
+
+func route(method, pattern string, target, handle func(*call) error) endpoint {
+	return endpoint{method: method, pattern: pattern, target: target, handle: handle}
 }
 
 // endpoints is the whole API: what is not here does not exist.
@@ -24,34 +36,34 @@ func (s *Server) endpoints() []endpoint {
 		conversation = company + "/conversations/CV"
 	)
 	return []endpoint{
-		{"GET", "companies", nil, s.listCompanies},
-		{"POST", "companies", nil, s.createCompany},
-		{"GET", company, nil, s.showCompany},
-		{"PUT", company, nil, s.updateCompany},
+		route("GET", "companies", nil, s.listCompanies),
+		route("POST", "companies", nil, s.createCompany).reaches(),
+		route("GET", company, nil, s.showCompany),
+		route("PUT", company, nil, s.updateCompany),
 
-		{"GET", company + "/channels", nil, s.listChannels},
-		{"POST", company + "/channels", nil, s.createChannel},
-		{"GET", channel, s.liveChannel, s.showChannel},
-		{"PUT", channel, s.liveChannel, s.updateChannel},
-		{"DELETE", channel, s.liveChannel, s.deleteChannel},
-		{"GET", channel + "/jobs/ID", s.anyChannel, s.showJob},
+		route("GET", company+"/channels", nil, s.listChannels),
+		route("POST", company+"/channels", nil, s.createChannel).reaches(),
+		route("GET", channel, s.liveChannel, s.showChannel),
+		route("PUT", channel, s.liveChannel, s.updateChannel),
+		route("DELETE", channel, s.liveChannel, s.deleteChannel),
+		route("GET", channel+"/jobs/ID", s.anyChannel, s.showJob),
 
-		{"GET", company + "/conversations", nil, s.listConversations},
-		{"POST", company + "/conversations", nil, s.createConversation},
-		{"GET", conversation, s.conversation, s.showConversation},
-		{"PUT", conversation + "/note", s.conversation, s.noteConversation},
-		{"PUT", conversation + "/assign", s.conversation, s.assignConversation},
-		{"PUT", conversation + "/toggle_bitrix_block_openlines", s.conversation, s.toggleConversation},
-		{"GET", conversation + "/messages", s.conversation, s.listMessages},
-		{"POST", conversation + "/messages", s.conversation, s.postMessage},
-		{"POST", conversation + "/message", s.conversation, s.postMessage},
-		{"POST", uploadPattern, s.conversation, s.postAttachment},
+		route("GET", company+"/conversations", nil, s.listConversations),
+		route("POST", company+"/conversations", nil, s.createConversation),
+		route("GET", conversation, s.conversation, s.showConversation),
+		route("PUT", conversation+"/note", s.conversation, s.noteConversation),
+		route("PUT", conversation+"/assign", s.conversation, s.assignConversation),
+		route("PUT", conversation+"/toggle_bitrix_block_openlines", s.conversation, s.toggleConversation),
+		route("GET", conversation+"/messages", s.conversation, s.listMessages),
+		route("POST", conversation+"/messages", s.conversation, s.postMessage),
+		route("POST", conversation+"/message", s.conversation, s.postMessage),
+		route("POST", uploadPattern, s.conversation, s.postAttachment),
 
-		{"GET", company + "/webhook_secret", nil, s.showSecret},
-		{"POST", company + "/webhook_secret", nil, s.rotateSecret},
-		{"GET", company + "/dead_letters", nil, s.listLetters},
-		{"POST", company + "/dead_letters/replay", nil, s.replayLetters},
-		{"GET", company + "/quarantine", nil, s.listQuarantine},
+		route("GET", company+"/webhook_secret", nil, s.showSecret),
+		route("POST", company+"/webhook_secret", nil, s.rotateSecret).tells(),
+		route("GET", company+"/dead_letters", nil, s.listLetters),
+		route("POST", company+"/dead_letters/replay", nil, s.replayLetters),
+		route("GET", company+"/quarantine", nil, s.listQuarantine),
 	}
 }
 

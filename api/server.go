@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/parley-im/parley"
@@ -81,21 +82,22 @@ type Accepted struct {
 
 // A Server is the handler of the API. It is safe for concurrent use.
 type Server struct {
-	store    Store
-	offered  map[string]bool
-	kinds    map[string]*kind // by every spelling
-	names    []string         // every spelling, in the order shown
-	specs    map[string]connector.Spec
-	files    fileService // nil if there is none
-	test     func(ctx context.Context, url string) error
-	pageKey  []byte
-	maxBody  int64
-	log      *slog.Logger
-	now      func() time.Time
-	observe  func(method, route string, status int, took time.Duration)
-	trace    func(Accepted)
-	root     *node
-	starting starter // nil if conversations cannot be made without a message
+	store   Store
+	offered map[string]bool
+	kinds   map[string]*kind // by every spelling
+	names   []string         // every spelling, in the order shown
+	specs   map[string]connector.Spec
+	files   fileService // nil if there is none
+	test    func(ctx context.Context, url string) error
+	pageKey []byte
+	maxBody int64
+	log     *slog.Logger
+	now     func() time.Time
+	observe func(method, route string, status int, took time.Duration)
+	trace   func(Accepted)
+	root    *node
+	process string   // names this start among all others
+	running sync.Map // requests under way whose effect is outside the database, as runningKey names them
 }
 
 // New returns a Server that is ready for requests.
@@ -114,7 +116,7 @@ func New(c Config) *Server {
 		s.pageKey = make([]byte, 32)
 		_, _ = rand.Read(s.pageKey) // ends the program rather than fail
 	}
-	s.starting, _ = c.Store.(starter)
+	s.process = rand.Text()
 	s.offer(c.Providers, c.Disabled)
 	s.root = plant(s.endpoints())
 	return s

@@ -1,19 +1,12 @@
 package api
 
 import (
-	"context"
 	"strings"
 
 	"github.com/parley-im/parley"
 	"github.com/parley-im/parley/params"
 	"github.com/parley-im/parley/store"
 )
-
-// A starter is a store that can make a conversation before anything is said in
-// it. An existing conversation is returned as it is.
-type starter interface {
-	StartConversation(ctx context.Context, ch *parley.Channel, with store.First) (parley.Conversation, error)
-}
 
 // starters are the providers on which strangers can be written to by address.
 var starters = []string{"whatsapp", "telegram_personal"}
@@ -40,11 +33,15 @@ func (s *Server) createConversation(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.conv, err = s.begin(c, ch, &in)
-	if err != nil {
+	// Once it is there, repeating this does nothing more.
+	if c.conv, err = s.store.StartConversation(c.ctx, ch, in.with); err != nil {
 		return err
 	}
-	return c.conversation()
+	if in.text == "" {
+		return c.conversation()
+	}
+	return s.accept(c, &store.Accept{Company: c.company.ID, Channel: ch, Conversation: c.conv.ID, Text: in.text},
+		func(store.Accepted) []byte { return c.conversationBody() })
 }
 
 func bindStart(b *params.Binder) start {
@@ -108,21 +105,4 @@ func (s *Server) channelOf(c *call, provider string) (*parley.Channel, error) {
 			return nil, parley.Errorf(parley.KindUnsupported, "provider is invalid: the company has no channel of "+provider)
 		}
 	}
-}
-
-// begin makes the conversation, and the job of saying the first words if there
-// are any.
-func (s *Server) begin(c *call, ch *parley.Channel, in *start) (parley.Conversation, error) {
-	if in.text == "" {
-		if s.starting == nil {
-			return parley.Conversation{}, parley.Errorf(parley.KindUnsupported, "text is required")
-		}
-		return s.starting.StartConversation(c.ctx, ch, in.with)
-	}
-	out, err := s.store.Accept(c.ctx, &store.Accept{Company: c.company.ID, Channel: ch, First: &in.with, Text: in.text})
-	if err != nil {
-		return parley.Conversation{}, err
-	}
-	c.note(out.Job)
-	return s.store.Conversation(c.ctx, c.company.ID, out.Job.Conversation)
 }

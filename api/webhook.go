@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"net/http"
 	"strings"
 
 	"github.com/parley-im/parley"
@@ -22,20 +23,19 @@ func (s *Server) showSecret(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.secret(e.Secret)
+	c.send(http.StatusOK, secretBody(e.Secret))
+	return nil
 }
 
 func (s *Server) rotateSecret(c *call) error {
-	secret, err := s.store.RotateEndpointSecret(c.ctx, c.company.ID)
-	if err != nil {
-		return err
-	}
-	return c.secret(secret)
+	return once(c, func(ctx context.Context) (parley.Secret, error) {
+		return s.store.RotateEndpointSecret(ctx, c.company.ID)
+	}, secretBody)
 }
 
-// secret tells the company what its webhooks are signed with.
-func (c *call) secret(secret parley.Secret) error {
-	return c.ok(64, func(o *jsonout.Object) { o.Text("secret", secret.Reveal()) })
+// secretBody tells the company what its webhooks are signed with.
+func secretBody(secret parley.Secret) []byte {
+	return okBody(64, func(o *jsonout.Object) { o.Text("secret", secret.Reveal()) })
 }
 
 func (s *Server) listLetters(c *call) error {
@@ -74,9 +74,6 @@ func (s *Server) replayLetters(c *call) error {
 	if err := b.Err(); err != nil {
 		return err
 	}
-	n, err := s.store.Replay(c.ctx, c.company.ID, 0, seqs.Value)
-	if err != nil {
-		return err
-	}
-	return c.ok(32, func(o *jsonout.Object) { o.Int("replayed", n) })
+	return once(c, func(ctx context.Context) (int64, error) { return s.store.Replay(ctx, c.company.ID, 0, seqs.Value) },
+		func(n int64) []byte { return okBody(32, func(o *jsonout.Object) { o.Int("replayed", n) }) })
 }

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -106,7 +105,7 @@ func (tx *Tx) acceptConversation(known *convs, i *acceptItem) (err error) {
 			i.conv, i.err = nil, parley.Errorf(parley.KindNotFound, "Conversation not found")
 		}
 	} else if i.conv = known.known[convKey{i.in.Channel.ID, f.External}]; i.conv == nil {
-		i.conv, err = known.create(i.in.Channel, connector.Chat{ID: f.External}, connector.Person{ID: f.External, PublicID: f.PublicID, Name: f.Name})
+		i.conv, err = known.create(i.in.Channel, connector.Chat{ID: f.External}, f.person())
 	}
 	if i.conv != nil {
 		i.out.Known = i.conv.Announced
@@ -168,7 +167,7 @@ func (i *acceptItem) lane(now time.Time) parley.Lane {
 		last = i.conv.lastKnown
 	}
 	switch {
-	case i.in.First != nil && !i.conv.Announced:
+	case !i.conv.Announced:
 		return parley.LaneFirst
 	case now.Sub(last) <= replyWindow:
 		return parley.LaneReply
@@ -176,27 +175,19 @@ func (i *acceptItem) lane(now time.Time) parley.Lane {
 	return parley.LaneBulk
 }
 
-// useKey stores the answer under the client's key. It reports false, with the
+// useKey keeps the answer under the client's key. It reports false, with the
 // first answer in the item, if the key was used before.
 func (tx *Tx) useKey(i *acceptItem) (bool, error) {
 	k := i.in.Idempotency
 	if k == nil {
 		return true, nil
 	}
-	a := k.Answer(i.out.Job)
-	n, err := tx.Exec(`INSERT INTO idempotency (user_id, key, request, status, answer, created_at) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (user_id, key) DO NOTHING`, int64(k.User), k.Key, k.Request, a.Status, a.Body, millis(tx.now))
-	if err != nil {
-		return false, fmt.Errorf("keep answer: %w", err)
+	saved, err := tx.keepAnswer(k, k.Answer(i.out))
+	if saved == nil || err != nil {
+		return err == nil, err
 	}
-	if n == 1 {
-		return true, nil
-	}
-	saved := &Answer{}
-	err = tx.one("SELECT request, status, answer FROM idempotency WHERE user_id = $1 AND key = $2", []any{int64(k.User), k.Key},
-		&saved.Request, &saved.Status, &saved.Body)
 	i.out = Accepted{Saved: saved}
-	return false, err
+	return false, nil
 }
 
 // enqueue writes the rows, and hands the work over if its turn has come.
@@ -212,15 +203,4 @@ func (tx *Tx) enqueue(i *acceptItem, messages, jobs *table) {
 	if i.out.Job.State == parley.JobReady {
 		tx.ready = append(tx.ready, Work{Job: i.out.Job, Message: m, Chat: i.conv.External, Group: i.conv.Group, Files: i.in.Files})
 	}
-}
-
-// SavedAnswer returns the answer kept under a user's key, nil if there is none.
-func (db *DB) SavedAnswer(ctx context.Context, user parley.UserID, key []byte) (*Answer, error) {
-	a := &Answer{}
-	err := one(ctx, db.backend.reader(), "SELECT request, status, answer FROM idempotency WHERE user_id = $1 AND key = $2",
-		[]any{int64(user), key}, &a.Request, &a.Status, &a.Body)
-	if noRow(err) {
-		return nil, nil
-	}
-	return a, classify(err)
 }

@@ -14,7 +14,8 @@ import (
 )
 
 func (w *world) key(key, request string) *store.Idempotency {
-	return &store.Idempotency{User: w.user, Key: []byte(key), Request: []byte(request), Answer: func(j parley.Job) store.Answer {
+	return &store.Idempotency{User: w.user, Key: []byte(key), Request: []byte(request), Answer: func(r any) store.Answer {
+		j := r.(store.Accepted).Job
 		return store.Answer{Status: 200, Body: []byte(strconv.FormatInt(int64(j.ID), 10))}
 	}}
 }

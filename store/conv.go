@@ -23,7 +23,7 @@ func scanConv(scan scanFunc, v *parley.Conversation, more ...any) error {
 	var group, announced, blocked, bitrix int64
 	err := scan(append([]any{&v.ID, &v.Company, &v.Channel, &v.Spelling, &v.External, &v.PublicID, &v.Name, &v.AvatarURL,
 		&group, &announced, &blocked, &income, &v.Note, &v.Assignee, &bitrix, &created}, more...)...)
-	v.Group, v.Announced, v.Blocked, v.BitrixBlock = group != 0, announced != 0, blocked != 0, bitrix != 0
+	v.Group, v.Announced, v.Blocked, v.BitrixBlock = group != 0, announced == 1, blocked != 0, bitrix != 0
 	v.LastIncome, v.CreatedAt = moment(income), moment(created)
 	return err
 }
@@ -172,7 +172,7 @@ func (s *convs) announce(v *conv) error {
 	if v.Announced {
 		return nil
 	}
-	n, err := s.tx.Exec("UPDATE conversation SET announced = 1 WHERE id = $1 AND announced = 0", int64(v.ID))
+	n, err := s.tx.Exec("UPDATE conversation SET announced = 1 WHERE id = $1 AND announced <> 1", int64(v.ID))
 	if err != nil {
 		return err
 	}

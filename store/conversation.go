@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/parley-im/parley"
+	"github.com/parley-im/parley/connector"
 )
 
 // lastColumns are derived from the messages: of the last one, and of the last
@@ -33,7 +34,7 @@ func (db *DB) conversations(ctx context.Context, where string, args ...any) ([]p
 
 // Conversations lists a company's one-to-one conversations by id.
 func (db *DB) Conversations(ctx context.Context, company parley.CompanyID, p Page) ([]parley.Conversation, error) {
-	return db.conversations(ctx, "v.company_id = $3 AND v.announced = 1 AND v.is_group = 0"+p.where("v.id"), p.args(int64(company))...)
+	return db.conversations(ctx, "v.company_id = $3 AND v.announced <> 0 AND v.is_group = 0"+p.where("v.id"), p.args(int64(company))...)
 }
 
 // Conversation returns a conversation of a company. KindNotFound if it is
@@ -47,6 +48,34 @@ func (db *DB) Conversation(ctx context.Context, company parley.CompanyID, id par
 		return parley.Conversation{}, err
 	}
 	return list[0], nil
+}
+
+// StartConversation makes a conversation before anything is said in it, or finds
+// the one that there is. It is listed from now on, and announced with its first
+// message.
+func (db *DB) StartConversation(ctx context.Context, ch *parley.Channel, with First) (parley.Conversation, error) {
+	id, err := txResult(ctx, db, ch.Company, func(tx *Tx) (parley.ConversationID, error) { return tx.startConversation(ch, with) })
+	if err != nil {
+		return parley.Conversation{}, err
+	}
+	return db.Conversation(ctx, ch.Company, id)
+}
+
+func (tx *Tx) startConversation(ch *parley.Channel, with First) (parley.ConversationID, error) {
+	known := tx.convs()
+	key := convKey{ch.ID, with.External}
+	if err := known.load([]convKey{key}); err != nil {
+		return 0, err
+	}
+	v, err := known.known[key], error(nil)
+	if v == nil {
+		if v, err = known.create(ch, connector.Chat{ID: with.External}, with.person()); err != nil {
+			return 0, err
+		}
+	}
+	_, err = tx.Exec("UPDATE conversation SET announced = 2 WHERE id = $1 AND announced = 0", int64(v.ID))
+	known.keep()
+	return v.ID, err
 }
 
 // A ConversationChange is what an integrator notes on a conversation; nil leaves

@@ -169,14 +169,15 @@ func (db *DB) Files(ctx context.Context, company parley.CompanyID, ids []parley.
 // AddFile stores an upload whose bytes are in the blob store, and returns its id.
 // The id, the token, the state and the time are made here.
 func (db *DB) AddFile(ctx context.Context, a *parley.Attachment) (parley.AttachmentID, error) {
-	return txResult(ctx, db, a.Company, func(tx *Tx) (parley.AttachmentID, error) {
+	kept, err := txResult(ctx, db, a.Company, func(tx *Tx) (parley.Attachment, error) {
 		row := *a
 		row.ID, row.Token, row.State, row.CreatedAt = parley.AttachmentID(tx.ids.take()), newToken(), parley.AttachmentReady, tx.now
 		row.Message, row.Reason, row.NextAt = 0, "", time.Time{}
 		rows := attachmentRows()
 		rows.attachment(&row)
-		return row.ID, rows.run(tx, nil)
+		return row, rows.run(tx, nil)
 	})
+	return kept.ID, err
 }
 
 // A FileCursor is a place in the order of files that are due.

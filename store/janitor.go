@@ -17,6 +17,7 @@ const (
 	KeptQuarantine  Kept = "quarantine"   // what could not be taken
 	KeptDeadLetters Kept = "dead_letters" // replayed or not, unless a replay is asked for
 	KeptIdempotency Kept = "idempotency"  // keys and their answers
+	KeptRequests    Kept = "requests"     // that began under a key and never ended
 	KeptReceipts    Kept = "receipts"     // that matched no message
 	KeptEchoes      Kept = "echoes"       // that no outcome has settled
 )
@@ -24,7 +25,7 @@ const (
 // Shared reports whether the rows belong to no company, so that Clean takes those
 // of all at once.
 func (k Kept) Shared() bool {
-	return k == KeptIdempotency || k == KeptReceipts || k == KeptEchoes
+	return k == KeptIdempotency || k == KeptRequests || k == KeptReceipts || k == KeptEchoes
 }
 
 // Cutoffs says for each sort from when on rows are kept; the zero time keeps all.
@@ -104,6 +105,9 @@ func cleanText(sort Kept) string {
 			WHERE company_id = $3 AND parked_at < $1 AND replay_at = 0 ORDER BY parked_at LIMIT $2)`
 	case KeptIdempotency:
 		return `DELETE FROM idempotency WHERE (user_id, key) IN (SELECT user_id, key FROM idempotency
+			WHERE created_at < $1 ORDER BY created_at LIMIT $2)`
+	case KeptRequests:
+		return `DELETE FROM running_request WHERE (user_id, key) IN (SELECT user_id, key FROM running_request
 			WHERE created_at < $1 ORDER BY created_at LIMIT $2)`
 	case KeptReceipts:
 		return `DELETE FROM receipt WHERE (channel_id, provider_id, conversation_id) IN (SELECT channel_id, provider_id, conversation_id FROM receipt

@@ -32,8 +32,10 @@ func (db *DB) Tx(ctx context.Context, company parley.CompanyID, f func(tx *Tx) e
 func txResult[T any](ctx context.Context, db *DB, company parley.CompanyID, f func(tx *Tx) (T, error)) (T, error) {
 	var result T
 	err := db.Tx(ctx, company, func(tx *Tx) (err error) {
-		result, err = f(tx)
-		return err
+		if result, err = f(tx); err != nil {
+			return err
+		}
+		return tx.keepResult(ctx, result)
 	})
 	if err != nil {
 		var none T

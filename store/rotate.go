@@ -53,6 +53,11 @@ var sealedColumns = []sealedColumn{
 		set:  "UPDATE setting SET value = $3 WHERE 0 = $1 AND name = $2 AND value = $4",
 		at:   func(_, _ int64, name string) seal.Location { return sharedKey(name) },
 		text: true,
+	}, {
+		page: `SELECT user_id, sealed, 0, answer FROM idempotency WHERE (user_id, sealed) > ($1, $2) AND sealed <> ''
+			ORDER BY user_id, sealed LIMIT $3`,
+		set: "UPDATE idempotency SET answer = $3 WHERE user_id = $1 AND sealed = $2 AND answer = $4",
+		at:  func(_, id int64, name string) seal.Location { return keptAnswer(parley.UserID(id), name) },
 	},
 }
 

@@ -35,6 +35,10 @@ func TestReseal(t *testing.T) {
 			t.Fatal(err)
 		}
 		hook := w.endpoint().Secret.Reveal()
+		key := &store.Idempotency{User: w.user, Key: []byte("key"), Request: []byte("request"), Secret: true}
+		if saved, err := w.db.KeepAnswer(ctx, key, store.Answer{Status: 200, Body: []byte("whsec")}); saved != nil || err != nil {
+			t.Fatal(saved, err)
+		}
 		node := storetest.Open(t, o) // before the rotation
 		if n, err := w.db.Reseal(ctx); n != 0 || err != nil {
 			t.Errorf("without a rotation: resealed %d, %v", n, err)
@@ -42,9 +46,9 @@ func TestReseal(t *testing.T) {
 		if err := o.Keys.Rotate(); err != nil {
 			t.Fatal(err)
 		}
-		// 61 channels, 61 endpoints, 120 parts, 1 key.
-		if n, err := w.db.Reseal(ctx); n != 243 || err != nil {
-			t.Errorf("resealed %d, %v; want 243", n, err)
+		// 61 channels, 61 endpoints, 120 parts, 1 key, 1 answer.
+		if n, err := w.db.Reseal(ctx); n != 244 || err != nil {
+			t.Errorf("resealed %d, %v; want 244", n, err)
 		}
 		if n, err := w.db.Reseal(ctx); n != 0 || err != nil {
 			t.Errorf("again: resealed %d, %v", n, err)
@@ -53,6 +57,9 @@ func TestReseal(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, db := range []*store.DB{node, storetest.Open(t, o)} {
+			if a, err := db.SavedAnswer(ctx, w.user, key.Key); err != nil || a == nil || string(a.Body) != "whsec" {
+				t.Fatalf("kept answer %+v, %v", a, err)
+			}
 			for _, id := range append(channels, w.ch.ID) {
 				if ch, err := db.Channel(ctx, id); err != nil || ch.Secrets["token"].Reveal() == "" {
 					t.Fatalf("channel %d: %v", id, err)

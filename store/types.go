@@ -43,27 +43,15 @@ type First struct {
 	Name     string
 }
 
+func (f *First) person() connector.Person {
+	return connector.Person{ID: f.External, PublicID: f.PublicID, Name: f.Name}
+}
+
 // An Accepted is the answer to an Accept.
 type Accepted struct {
 	Job   parley.Job
 	Known bool    // the conversation existed and was announced before
 	Saved *Answer // the first answer, if the idempotency key was used before; Job is then zero
-}
-
-// An Idempotency is a client's key for one request, and what was asked under it.
-type Idempotency struct {
-	User    parley.UserID
-	Key     []byte // hash of method, path and key
-	Request []byte // hash of the parameters
-	// Answer renders the answer to be kept, in the transaction of the effect.
-	Answer func(parley.Job) Answer
-}
-
-// An Answer is an HTTP answer that is kept for repeats.
-type Answer struct {
-	Status  int
-	Body    []byte
-	Request []byte // hash of the parameters it answered
 }
 
 // A Work is a job together with what the outbox needs to do it.

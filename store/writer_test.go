@@ -50,7 +50,7 @@ func TestPanic(t *testing.T) {
 			a := &store.Accept{Company: w.company, Channel: w.ch, Conversation: conv, Text: fmt.Sprint(n)}
 			if n == 2 {
 				a.Idempotency = w.key("k", "r")
-				a.Idempotency.Answer = func(parley.Job) store.Answer { panic("broken renderer") }
+				a.Idempotency.Answer = func(any) store.Answer { panic("broken renderer") }
 			}
 			wg.Go(func() { _, errs[n] = w.db.Accept(t.Context(), a) })
 		}

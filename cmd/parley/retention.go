@@ -28,7 +28,7 @@ type retention struct {
 func (r *retention) keep() map[store.Kept]time.Duration {
 	return map[store.Kept]time.Duration{
 		store.KeptEvents: r.KeepEvents, store.KeptAttempts: r.KeepAttempts, store.KeptQuarantine: r.KeepQuarantine,
-		store.KeptDeadLetters: r.KeepDeadLetters, store.KeptIdempotency: r.KeepIdempotency,
+		store.KeptDeadLetters: r.KeepDeadLetters, store.KeptIdempotency: r.KeepIdempotency, store.KeptRequests: r.KeepIdempotency,
 		store.KeptReceipts: unmatched, store.KeptEchoes: unmatched, store.KeptFiles: r.KeepFiles,
 	}
 }

@@ -3,7 +3,12 @@
 ALTER TABLE endpoint ADD COLUMN kinds TEXT NOT NULL DEFAULT '';            -- JSON list of the kinds of event it gets; empty for all
 ALTER TABLE job ADD COLUMN claimed_at INTEGER NOT NULL DEFAULT 0;          -- the newest claim
 ALTER TABLE user_account ADD COLUMN channel_price INTEGER NOT NULL DEFAULT 0; -- a month, in the smallest unit of money
-ALTER TABLE idempotency ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0;      -- the answer is sealed: it holds a secret
+ALTER TABLE idempotency ADD COLUMN sealed TEXT NOT NULL DEFAULT '';        -- the key in hexadecimal if the answer is sealed, since it holds a secret
+CREATE INDEX idempotency_sealed ON idempotency (user_id, sealed) WHERE sealed <> '';
+
+-- A conversation that the API has opened is listed; it is announced with its first message.
+DROP INDEX conversation_list;
+CREATE INDEX conversation_list ON conversation (company_id, id) WHERE announced <> 0 AND is_group = 0; -- 2: listed only
 
 -- Attempts at parts of jobs that did not end well; the one that did is the job's own row.
 CREATE TABLE job_attempt (
