@@ -191,9 +191,30 @@ func TestAvatar(t *testing.T) {
 // TestInteractive checks that no message goes out without its buttons.
 func TestInteractive(t *testing.T) {
 	t.Parallel()
-	n := newGateway(t, openSQLite(t)).full(t)
-	n.ids["V"] = int64(n.hear(t, n.whole(t, "WB"), "79250000001", "1", "Hello"))
-	const path = conversationsPath + "/{V}/messages"
-	n.post(t, path, `{"message":"x","interactive":{"type":"button","buttons":["fine"]}}`).expect(t, "400 interactive")
-	n.post(t, path, `{"message":"x"}`).expect(t, "ok")
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		n := newGateway(t, db).full(t)
+		n.ids["V"] = int64(n.hear(t, n.whole(t, "WB"), "79250000001", "1", "Hello"))
+		const path = conversationsPath + "/{V}/messages"
+		n.post(t, path, `{"message":"x","interactive":{"type":"button","buttons":["fine","awesome"]}}`).expect(t, "ok")
+		n.post(t, path, "message=y&interactive[type]=button&interactive[buttons][]=fine").expect(t, "ok")
+		got := [][]string{}
+		for _, w := range n.open(t, "WB") {
+			got = append(got, w.Message.Buttons)
+		}
+		if diff := cmp.Diff([][]string{{"fine", "awesome"}, {"fine"}}, got); diff != "" {
+			t.Errorf("buttons (-want +got):\n%s", diff)
+		}
+		for body, want := range map[string]string{
+			`{"message":"x","interactive":{"type":"list","buttons":["a"]}}`:                                 "400 interactive.type",
+			`{"message":"x","interactive":{"buttons":["a"]}}`:                                               "400 interactive.type",
+			`{"message":"x","interactive":{"type":"button"}}`:                                               "400 interactive.buttons",
+			`{"message":"x","interactive":{"type":"button","buttons":[]}}`:                                  "400 interactive.buttons",
+			`{"message":"x","interactive":{"type":"button","buttons":["a","b","c","d"]}}`:                   "400 interactive.buttons",
+			`{"message":"x","interactive":{"type":"button","buttons":["a"," "]}}`:                           "400 interactive.buttons",
+			`{"message":"x","interactive":{"type":"button","buttons":["` + strings.Repeat("ж", 21) + `"]}}`: "400 interactive.buttons",
+			`{"interactive":{"type":"button","buttons":["a"]}}`:                                             "400 message",
+		} {
+			n.post(t, path, body).expect(t, want)
+		}
+	})
 }

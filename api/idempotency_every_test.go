@@ -32,6 +32,9 @@ func keyedCases(files string) map[string]keyedCase {
 		"companies/C/conversations/CV/messages": {messagesPath, "message=a", "message=b", "ok"},
 		"companies/C/conversations/CV/message":  {onCV + "/message", "message=a", "message=b", "ok"},
 		uploadPattern:                           {messagesPath + "/attachments", "file_url=" + files + "/a", "file_url=" + files + "/b", "ok"},
+		"companies/C/channels/CH":               {channelsPath + "/{WA}", "phone=79250000066&message=a", "phone=79250000066&message=b", "ok"},
+		"companies/C/channels/CH/conversations": {channelsPath + "/{WB}/conversations", "phone=79250000066&template[id]=a&template[language_code]=en", "phone=79250000066&template[id]=b&template[language_code]=en", "ok"},
+		"companies/C/service_messages":          {"/p1/companies/{C}/service_messages", "phone=79250000066&short_text=a&long_text=a", "phone=79250000066&short_text=a&long_text=b", "ok"},
 		"companies/C/webhook_secret":            {"/p1/companies/{C}/webhook_secret", "", "x=1", "ok"},
 		"companies/C/dead_letters/replay":       {"/p1/companies/{C}/dead_letters/replay", "", "event_ids[]=1", "ok"},
 	}
@@ -69,7 +72,10 @@ func TestKeyedPosts(t *testing.T) {
 }
 
 // keyedElsewhere are POSTs that have a test of their own.
-var keyedElsewhere = map[string]bool{}
+var keyedElsewhere = map[string]bool{
+	"companies/C/channels/CH/request_code": true, "companies/C/channels/CH/confirm": true, // TestKeyedCode
+	"companies/C/channels/CH/enable_page_instagram": true, // as confirm: an effect outside
+}
 
 // TestKeyedCompany: a repeat does not test the webhook address again, nor make
 // another company.

@@ -68,8 +68,7 @@ func (s *Server) sendable(c *call) (*store.Accept, error) {
 		return nil, err
 	}
 	in := &store.Accept{Company: c.company.ID, Channel: ch, Conversation: c.conv.ID}
-	text, ids := bindMessage(b, ch.Provider)
-	in.Text = text
+	ids := bindMessage(b, ch.Provider, in)
 	if in.Files, err = s.uploaded(c, b, ids, ch.Provider); err != nil {
 		return nil, err
 	}
@@ -82,30 +81,45 @@ func (s *Server) sendable(c *call) (*store.Accept, error) {
 	return in, nil
 }
 
-// bindMessage binds what a message consists of: text, files, or both.
-func bindMessage(b *params.Binder, provider string) (string, []int64) {
+// bindMessage binds what a message consists of: text, files, or both. It returns
+// the ids of the files.
+func bindMessage(b *params.Binder, provider string, in *store.Accept) []int64 {
 	text := b.String("message", params.Alias("text"), params.Length(0, parley.MaxText))
 	files := b.Ints("attachments_ids", params.Alias("attachment_ids"), params.Min(1))
 	b.Bool("send_to_crm")
 	if absent(text) && files.State != params.Failed && len(files.Value) == 0 {
 		b.Fail("message", "is required")
 	}
-	bindInteractive(b, provider)
-	return text.Value, files.Value
+	in.Text, in.Buttons = text.Value, bindInteractive(b, provider, text)
+	return files.Value
 }
 
-// bindInteractive refuses buttons: only one provider has them, and a message that
-// lost them on the way would be another message.
-func bindInteractive(b *params.Binder, provider string) {
+// Bounds of buttons. Source: WhatsApp Business API, reply buttons, read 2026-11.
+const (
+	maxButtons = 3
+	maxButton  = 20 // code points
+)
+
+// bindInteractive binds the buttons below a text. Only one provider has them, and
+// a message that lost them on the way would be another message.
+func bindInteractive(b *params.Binder, provider string, text params.Opt[string]) []string {
 	in := b.Object("interactive")
 	if !in.Given() {
-		return
+		return nil
 	}
 	if provider != "whatsapp_business" {
 		b.Fail("interactive", "is invalid: only whatsapp_business has it")
-		return
+		return nil
 	}
-	b.Fail("interactive", "is invalid: this installation cannot send it")
+	in.Value.OneOf("type", []string{"button"}, params.Required())
+	buttons := in.Value.Strings("buttons", params.Required(), params.NotBlank(), params.Length(1, maxButton))
+	if buttons.Given() && (len(buttons.Value) < 1 || len(buttons.Value) > maxButtons) {
+		in.Value.Fail("buttons", "is invalid: there must be 1 to 3")
+	}
+	if absent(text) {
+		b.Fail("message", "is required: interactive is given")
+	}
+	return buttons.Value
 }
 
 func writeMessage(o *jsonout.Object, v *parley.Conversation, m *parley.Message) {

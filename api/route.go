@@ -46,6 +46,14 @@ func (s *Server) endpoints() []endpoint {
 		route("GET", channel, s.liveChannel, s.showChannel),
 		route("PUT", channel, s.liveChannel, s.updateChannel),
 		route("DELETE", channel, s.liveChannel, s.deleteChannel),
+		route("POST", channel, s.liveChannel, s.postFirst),
+		route("POST", channel+"/conversations", s.liveChannel, s.postFirst),
+		route("GET", channel+"/user_exists", s.liveChannel, s.showExists),
+		route("POST", channel+"/request_code", s.liveChannel, s.requestCode).reaches(),
+		route("POST", channel+"/confirm", s.liveChannel, s.confirmCode).reaches(),
+		route("GET", channel+"/enable_page_instagram", s.liveChannel, s.enablePage),
+		route("POST", channel+"/enable_page_instagram", s.liveChannel, s.enablePage).reaches(),
+		route("PUT", channel+"/enable_page_instagram", s.liveChannel, s.enablePage),
 		route("GET", channel+"/jobs/ID", s.anyChannel, s.showJob),
 
 		route("GET", company+"/conversations", nil, s.listConversations),
@@ -58,6 +66,10 @@ func (s *Server) endpoints() []endpoint {
 		route("POST", conversation+"/messages", s.conversation, s.postMessage),
 		route("POST", conversation+"/message", s.conversation, s.postMessage),
 		route("POST", uploadPattern, s.conversation, s.postAttachment),
+
+		route("GET", company+"/waba_templates", nil, s.listTemplates),
+		route("GET", "companies/waba_templates", nil, s.listTemplates),
+		route("POST", company+"/service_messages", nil, s.postService),
 
 		route("GET", company+"/webhook_secret", nil, s.showSecret),
 		route("POST", company+"/webhook_secret", nil, s.rotateSecret).tells(),

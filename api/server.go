@@ -50,6 +50,10 @@ type Config struct {
 	// Files keeps what is uploaded; with nil, uploads are refused.
 	Files fileService
 
+	// Clients asks messengers while a client waits; with nil nothing that needs it is
+	// available.
+	Clients clients
+
 	// PageKey authenticates page tokens. All nodes need the same one; a new one
 	// makes clients start their walks anew. Empty means a random one.
 	PageKey []byte
@@ -88,6 +92,7 @@ type Server struct {
 	names   []string         // every spelling, in the order shown
 	specs   map[string]connector.Spec
 	files   fileService // nil if there is none
+	clients clients     // nil if there is none
 	test    func(ctx context.Context, url string) error
 	pageKey []byte
 	maxBody int64
@@ -102,7 +107,7 @@ type Server struct {
 
 // New returns a Server that is ready for requests.
 func New(c Config) *Server {
-	s := &Server{store: c.Store, specs: c.Providers, files: c.Files, test: c.TestWebhook, pageKey: c.PageKey, maxBody: c.MaxBody, log: c.Log, now: c.Now, observe: c.Observe, trace: c.Trace}
+	s := &Server{store: c.Store, specs: c.Providers, files: c.Files, clients: c.Clients, test: c.TestWebhook, pageKey: c.PageKey, maxBody: c.MaxBody, log: c.Log, now: c.Now, observe: c.Observe, trace: c.Trace}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

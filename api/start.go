@@ -86,7 +86,10 @@ func bindUsername(b *params.Binder, phone params.Opt[string], with *store.First)
 	}
 }
 
-func absent(o params.Opt[string]) bool { return o.State == params.Missing || o.State == params.Empty }
+// absent reports whether a parameter has no value, and has not failed for it.
+func absent[T any](o params.Opt[T]) bool {
+	return o.State == params.Missing || o.State == params.Empty
+}
 
 // channelOf returns the company's channel of a provider, in whatever state.
 func (s *Server) channelOf(c *call, provider string) (*parley.Channel, error) {

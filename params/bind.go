@@ -175,6 +175,13 @@ func (b *Binder) Set() *Set { return b.set }
 // in whatever form. A request to which none is known changes nothing.
 func (b *Binder) Any() bool { return b.any }
 
+// Number reports whether a parameter was sent as a number, which JSON alone can
+// do: a number has no leading zeros.
+func (b *Binder) Number(name string) bool {
+	n := b.set.top.find(name)
+	return n != nil && n.kind == number
+}
+
 // Fail adds a failure of the caller's own, such as Fail("phone", "is taken").
 // Each field keeps its first failure only.
 func (b *Binder) Fail(field, problem string) {

@@ -29,6 +29,13 @@ func (m *Manager) Client(ctx context.Context, id parley.ChannelID) (*parley.Chan
 	return l.ch, l.client, l.spec, err
 }
 
+// AnyClient returns the channel's open client, shared as that of Client, in
+// whatever state the channel is unless it is deleted: for what is done to link it.
+func (m *Manager) AnyClient(ctx context.Context, id parley.ChannelID) (connector.Client, error) {
+	l, err := m.line(ctx, id, func(*parley.Channel) error { return nil })
+	return l.client, err
+}
+
 // ByCallback returns the channel that a callback address belongs to and its open
 // client, whatever state the channel is in unless it is deleted. Both are shared.
 // The error is of KindNotFound if there is none, and as in Client otherwise.

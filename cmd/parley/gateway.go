@@ -173,7 +173,7 @@ func (g *gateway) joinAPI(ctx context.Context, offered map[string]connector.Prov
 		specs[name] = p.Spec()
 	}
 	g.api = api.New(api.Config{
-		Store: g.db, Files: g.files, Providers: specs, PageKey: key, Log: g.log, Observe: g.metrics.Request, Trace: g.traces.accepted,
+		Store: g.db, Files: g.files, Clients: g.sessions, Providers: specs, PageKey: key, Log: g.log, Observe: g.metrics.Request, Trace: g.traces.accepted,
 		TestWebhook: func(ctx context.Context, url string) error { return webhook.Test(ctx, targets, url) },
 	})
 	if err := g.metrics.listen(g.config.MetricsListen, g.log); err != nil {
