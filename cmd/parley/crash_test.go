@@ -50,6 +50,12 @@ func TestCrash(t *testing.T) {
 		{name: "sqlite files", rounds: 16, files: true},
 		{name: "postgres files", rounds: 16, postgres: true, polled: true, files: true},
 	}
+	for n, postgres := range []bool{false, true} {
+		t.Run(fmt.Sprintf("keys/postgres=%v", postgres), func(t *testing.T) {
+			t.Parallel()
+			crashKeys(t, binary, postgres, rand.New(rand.NewPCG(seed, uint64(100+n))))
+		})
+	}
 	for n, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
