@@ -36,6 +36,17 @@ const (
 	EventService               EventKind = "service_messages/update"
 )
 
+// EventKinds lists every kind.
+func EventKinds() []EventKind {
+	return []EventKind{
+		EventConversationNew, EventConversationUpdate, EventConversationBlocked, EventConversationUnblocked,
+		EventMessageNew, EventMessageAck, EventMessageUpdate, EventMessageDelete, EventMessageReaction,
+		EventAttachmentReady, EventAttachmentFailed,
+		EventGroupNew, EventGroupUpdate, EventGroupMessageNew, EventGroupMessageAck, EventGroupMemberNew,
+		EventJobExecuted, EventQRCode, EventSystem, EventService,
+	}
+}
+
 // Extension reports whether the kind is beyond the contract.
 func (k EventKind) Extension() bool {
 	switch k {
@@ -69,13 +80,29 @@ type Cursor struct {
 // String returns the form in which cursors are shown: epoch.seq.
 func (c Cursor) String() string { return fmt.Sprintf("%d.%d", c.Epoch, c.Seq) }
 
-// ParseCursor reads what String wrote. The error is of KindInvalid.
+// A GoneError says that a cursor cannot be read on from: it is of another epoch,
+// or what followed it is not kept any more.
+type GoneError struct {
+	First Cursor // the first that can be: what follows it is the oldest event kept
+}
+
+// Error names the cursor to go on with.
+func (e *GoneError) Error() string { return "the first cursor is " + e.First.String() }
+
+// Gone makes the error about a cursor that is gone: it holds a *GoneError.
+func Gone(first Cursor) *Error {
+	return &Error{Kind: KindNotFound, Message: "the cursor is gone", Err: &GoneError{first}}
+}
+
+// ParseCursor reads what String wrote, and nothing else: no sign, no zeros in
+// front. The error is of KindInvalid.
 func ParseCursor(s string) (Cursor, error) {
 	epoch, seq, ok := strings.Cut(s, ".")
 	e, err1 := strconv.ParseInt(epoch, 10, 64)
 	n, err2 := strconv.ParseInt(seq, 10, 64)
-	if !ok || err1 != nil || err2 != nil || e < 0 || n < 0 {
+	c := Cursor{e, n}
+	if !ok || err1 != nil || err2 != nil || e < 0 || n < 0 || c.String() != s {
 		return Cursor{}, Errorf(KindInvalid, "not a cursor: want epoch.seq")
 	}
-	return Cursor{e, n}, nil
+	return c, nil
 }

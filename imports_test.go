@@ -29,6 +29,7 @@ var layers = map[string][]string{
 	"inbox":      belowServices,
 	"outbox":     belowServices,
 	"webhook":    belowServices,
+	"stream":     {},
 	"session":    belowServices,
 	"lease":      belowServices,
 	"janitor":    append([]string{"blob"}, belowServices...),

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -111,7 +113,7 @@ func TestCursor(t *testing.T) {
 	for _, tt := range []struct {
 		text string
 		ok   bool
-	}{{"1.5", true}, {"0.0", true}, {"", false}, {"1", false}, {"1.", false}, {"-1.5", false}, {"1.5.6", false}, {"a.b", false}} {
+	}{{"1.5", true}, {"0.0", true}, {"", false}, {"1", false}, {"1.", false}, {"-1.5", false}, {"1.5.6", false}, {"a.b", false}, {"+1.5", false}, {"01.5", false}, {"1.05", false}, {"1.-0", false}, {"1.5 ", false}} {
 		c, err := parley.ParseCursor(tt.text)
 		if (err == nil) != tt.ok || (tt.ok && c.String() != tt.text) {
 			t.Errorf("%q: %v %v", tt.text, c, err)
@@ -150,5 +152,47 @@ func TestShardsAreEven(t *testing.T) {
 		if len(count) < parley.Shards*9/10 {
 			t.Errorf("step %d: only %d shards are used", step, len(count))
 		}
+	}
+}
+
+// FuzzParseCursor: what is read is written back the same.
+func FuzzParseCursor(f *testing.F) {
+	for _, seed := range []string{"1.5", "0.0", "1.05", "+1.5", "1.-0", "1.5 ", "9223372036854775807.9223372036854775807", "9223372036854775808.1", "1.5.6", "."} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := parley.ParseCursor(text)
+		if err != nil {
+			if parley.KindOf(err) != parley.KindInvalid || c != (parley.Cursor{}) {
+				t.Errorf("%q: %v %v", text, c, err)
+			}
+			return
+		}
+		if c.String() != text || c.Epoch < 0 || c.Seq < 0 {
+			t.Errorf("%q is read as %v", text, c)
+		}
+	})
+}
+
+// TestEventKinds: the list has every kind that is declared, once.
+func TestEventKinds(t *testing.T) {
+	t.Parallel()
+	source, err := os.ReadFile("event.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared := map[parley.EventKind]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^\tEvent\w+ +(?:EventKind +)?= "([^"]+)"`).FindAllStringSubmatch(string(source), -1) {
+		declared[parley.EventKind(m[1])] = true
+	}
+	listed := parley.EventKinds()
+	for _, kind := range listed {
+		if !declared[kind] {
+			t.Errorf("%s is listed twice, or not declared", kind)
+		}
+		delete(declared, kind)
+	}
+	if len(declared) > 0 || len(listed) < 20 {
+		t.Errorf("not listed: %v", declared)
 	}
 }

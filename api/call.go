@@ -32,10 +32,11 @@ type call struct {
 	channel *parley.Channel
 	conv    parley.Conversation
 
-	set      *params.Set // nil until it is read
-	status   int         // 0 until the answer is written
-	err      error       // what it was, if it is a failure
-	accepted *parley.Job // of the message that it made, if somebody traces
+	set      *params.Set   // nil until it is read
+	status   int           // 0 until the answer is written
+	err      error         // what it was, if it is a failure
+	accepted *parley.Job   // of the message that it made, if somebody traces
+	waited   time.Duration // for events, because the client asked for it
 
 	key   *store.Idempotency // nil without one
 	begun string             // names it among the requests under way; empty if it is not noted there
@@ -94,7 +95,8 @@ func (c *call) pattern() string {
 	return c.node.route
 }
 
-// accept refuses clients that would not take JSON.
+// accept refuses clients that would not take JSON, or whatever else the endpoint
+// has.
 func accept(c *call) error {
 	lines := c.r.Header["Accept"]
 	blank := true
@@ -106,8 +108,11 @@ func accept(c *call) error {
 			blank = blank && strings.TrimSpace(media) == ""
 		}
 	}
-	if blank {
+	switch {
+	case blank, c.streams():
 		return nil
+	case c.endpoint.pattern == eventsPattern:
+		return errNoMedia
 	}
 	return errNotAcceptable
 }
@@ -115,19 +120,27 @@ func accept(c *call) error {
 // takesJSON reports whether a media range covers application/json and is not
 // refused by its weight. A bare * is what old Java clients write for */*.
 func takesJSON(media string) bool {
-	name, parameters, _ := strings.Cut(media, ";")
-	name = strings.TrimSpace(name)
+	name, weight := mediaRange(media)
 	if name != "*/*" && name != "*" && !strings.EqualFold(name, "application/*") && !strings.EqualFold(name, "application/json") {
 		return false
 	}
+	return weight > 0
+}
+
+// mediaRange splits an element of an Accept header into its name and its weight,
+// which is 1 if there is none that can be read.
+func mediaRange(media string) (name string, weight float64) {
+	name, parameters, _ := strings.Cut(media, ";")
 	for p := range strings.SplitSeq(parameters, ";") {
 		key, value, _ := strings.Cut(p, "=")
 		if strings.EqualFold(strings.TrimSpace(key), "q") {
-			weight, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-			return err != nil || weight > 0
+			if weight, err := strconv.ParseFloat(strings.TrimSpace(value), 64); err == nil {
+				return strings.TrimSpace(name), weight
+			}
+			break
 		}
 	}
-	return true
+	return strings.TrimSpace(name), 1
 }
 
 type userStore interface {

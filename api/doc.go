@@ -30,6 +30,12 @@
 // token is good for nothing but its own list. A token that is not good means the
 // first page.
 //
+// # Events
+//
+// The event log is read by cursor, in pages, with a wait, or as a stream that stays
+// open. Where it comes from is the business of whoever is Config.Events; here it is
+// chosen what is for a client, and a client that does not read is cut off.
+//
 // # Files
 //
 // An upload is streamed: its bytes go to whoever keeps files while they come in,

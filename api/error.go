@@ -26,6 +26,7 @@ type failure struct {
 	code   string
 	errors []string
 	retry  time.Duration // 0 without Retry-After
+	first  string        // the cursor to go on with; empty without one
 }
 
 // An httpError is a failure that only HTTP knows of, and that therefore has no
@@ -43,6 +44,7 @@ var (
 	errNoRoute       = parley.Errorf(parley.KindNotFound, "Not found")
 	errNotAllowed    = &httpError{http.StatusMethodNotAllowed, "method_not_allowed", "Method not allowed", 0}
 	errNotAcceptable = &httpError{http.StatusNotAcceptable, "not_acceptable", "Only application/json can be answered", 0}
+	errNoMedia       = &httpError{http.StatusNotAcceptable, "not_acceptable", "Only application/json and text/event-stream can be answered", 0}
 )
 
 // answers says what clients are answered for each kind of error. A kind that
@@ -75,6 +77,9 @@ func failureOf(err error) failure {
 	}
 	if e, ok := errors.AsType[*httpError](err); ok {
 		return failure{status: e.status, code: e.code, errors: []string{e.message}, retry: e.retry}
+	}
+	if e, ok := errors.AsType[*parley.GoneError](err); ok {
+		return failure{status: http.StatusGone, code: "gone", errors: []string{"These events are not kept any more: go on from first"}, first: e.First.String()}
 	}
 	kind := parley.KindOf(err)
 	if isContext(err) {
@@ -131,5 +136,8 @@ func (f *failure) body() []byte {
 	o.Key("errors")
 	o.Array(len(f.errors), func(i int) { o.Value(f.errors[i]) })
 	o.Text("code", f.code)
+	if f.first != "" {
+		o.Text("first", f.first)
+	}
 	return o.End()
 }

@@ -76,6 +76,7 @@ func (s *Server) endpoints() []endpoint {
 		route("GET", company+"/dead_letters", nil, s.listLetters),
 		route("POST", company+"/dead_letters/replay", nil, s.replayLetters),
 		route("GET", company+"/quarantine", nil, s.listQuarantine),
+		route("GET", eventsPattern, nil, s.listEvents),
 	}
 }
 

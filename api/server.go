@@ -54,6 +54,13 @@ type Config struct {
 	// available.
 	Clients clients
 
+	// Events is the log that clients follow; with nil, there is no event stream.
+	Events eventLog
+
+	// Streaming is told when a stream of events is opened, and when it ends; nil is
+	// nobody. It must not block.
+	Streaming func(open bool)
+
 	// PageKey authenticates page tokens. All nodes need the same one; a new one
 	// makes clients start their walks anew. Empty means a random one.
 	PageKey []byte
@@ -65,7 +72,8 @@ type Config struct {
 	Log *slog.Logger     // nil discards
 	Now func() time.Time // nil is time.Now
 
-	// Observe is told of every answer, to measure it; nil is nobody. Method and
+	// Observe is told of every answer, to measure it; nil is nobody. How long it
+	// took leaves out what the client asked to wait. Method and
 	// route are never the client's words: the method is a known one or "other", the
 	// route is a pattern of the table or "none". It must not block.
 	Observe func(method, route string, status int, took time.Duration)
@@ -93,6 +101,8 @@ type Server struct {
 	specs   map[string]connector.Spec
 	files   fileService // nil if there is none
 	clients clients     // nil if there is none
+	events  eventLog    // nil if there is none
+	stream  func(open bool)
 	test    func(ctx context.Context, url string) error
 	pageKey []byte
 	maxBody int64
@@ -107,7 +117,7 @@ type Server struct {
 
 // New returns a Server that is ready for requests.
 func New(c Config) *Server {
-	s := &Server{store: c.Store, specs: c.Providers, files: c.Files, clients: c.Clients, test: c.TestWebhook, pageKey: c.PageKey, maxBody: c.MaxBody, log: c.Log, now: c.Now, observe: c.Observe, trace: c.Trace}
+	s := &Server{store: c.Store, specs: c.Providers, files: c.Files, clients: c.Clients, events: c.Events, stream: c.Streaming, test: c.TestWebhook, pageKey: c.PageKey, maxBody: c.MaxBody, log: c.Log, now: c.Now, observe: c.Observe, trace: c.Trace}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -116,6 +126,9 @@ func New(c Config) *Server {
 	}
 	if s.observe == nil {
 		s.observe = func(string, string, int, time.Duration) {}
+	}
+	if s.stream == nil {
+		s.stream = func(bool) {}
 	}
 	if len(s.pageKey) == 0 {
 		s.pageKey = make([]byte, 32)
@@ -155,7 +168,7 @@ func (s *Server) finish(c *call) {
 			slog.String("route", c.pattern()), slog.String("panic", panicText(p)), slog.String("stack", string(debug.Stack())))
 		c.fail(parley.Errorf(parley.KindInternal, "panic"))
 	}
-	s.observe(methodOf(c.r), c.pattern(), c.status, time.Since(c.started))
+	s.observe(methodOf(c.r), c.pattern(), c.status, time.Since(c.started)-c.waited)
 	if c.accepted != nil {
 		s.trace(Accepted{Job: *c.accepted, Route: c.pattern(), Begun: c.started, Took: time.Since(c.started), Parent: c.r.Header.Get("Traceparent")})
 	}

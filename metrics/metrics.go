@@ -48,6 +48,7 @@ type Metrics struct {
 	webhooks  webhookMeters
 	writer    writerMeters
 	files     fileMeters
+	streams   prometheus.Gauge
 }
 
 // Buckets, in seconds: of what a person waits for, and of what may take a day.
@@ -64,6 +65,7 @@ func New(o Options) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	m.registerProviders(o.Providers)
 	m.registerRequests()
+	m.registerStreams()
 	m.registerWebhooks()
 	m.registerWriter()
 	m.registerFiles(o.Providers)

@@ -87,6 +87,9 @@ func (w *world) drive() {
 	for _, status := range []int{200, 302, 404, 500} {
 		w.Request("GET", "/p1/companies/C", status, 2*time.Millisecond)
 	}
+	w.Streaming(true)
+	w.Streaming(true)
+	w.Streaming(false)
 	w.Batch(17, 4*time.Millisecond, 3*time.Millisecond)
 }
 
@@ -165,6 +168,7 @@ func TestScrape(t *testing.T) {
 		`parley_http_requests_total{method="GET",route="/p1/companies/C",status="2xx"} 1`,
 		`parley_http_requests_total{method="GET",route="/p1/companies/C",status="5xx"} 1`,
 		`parley_http_request_duration_seconds_count{method="GET",route="/p1/companies/C"} 4`,
+		`parley_event_streams 1`,
 		`parley_writer_batch_items_sum 17`,
 		`parley_writer_batch_duration_seconds_sum 0.004`,
 		`parley_writer_commit_duration_seconds_sum 0.003`,

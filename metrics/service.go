@@ -40,6 +40,19 @@ func (m *Metrics) Request(method, route string, status int, took time.Duration) 
 	r.time.Observe(took.Seconds())
 }
 
+func (m *Metrics) registerStreams() {
+	m.streams = m.gauges("parley_event_streams", "Streams of events that customers have open.").WithLabelValues()
+}
+
+// Streaming counts the streams that are open.
+func (m *Metrics) Streaming(open bool) {
+	if open {
+		m.streams.Inc()
+		return
+	}
+	m.streams.Dec()
+}
+
 type webhookMeters struct {
 	attempts  map[parley.Kind]prometheus.Counter
 	took      prometheus.Observer

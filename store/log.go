@@ -66,3 +66,21 @@ func (db *DB) LastSeq(ctx context.Context, company parley.CompanyID) (int64, err
 	_, last, err := db.LogBounds(ctx, company)
 	return last, err
 }
+
+// LogEnds returns the number of the newest event of each of these companies, as
+// far as they exist.
+func (db *DB) LogEnds(ctx context.Context, companies []parley.CompanyID) (map[parley.CompanyID]int64, error) {
+	ids := make([]int64, len(companies))
+	for i, company := range companies {
+		ids[i] = int64(company)
+	}
+	ends := make(map[parley.CompanyID]int64, len(ids))
+	err := lookup(ctx, db.backend.reader(), "SELECT company_id, seq FROM company_log WHERE company_id IN (%s)", ids, func(scan scanFunc) error {
+		var company parley.CompanyID
+		var last int64
+		err := scan(&company, &last)
+		ends[company] = last
+		return err
+	})
+	return ends, classify(err)
+}

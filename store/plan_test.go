@@ -74,6 +74,7 @@ func lists(t *testing.T, w *world, conv parley.ConversationID) {
 	check(db.StreamEvents(ctx, w.company, conv.Stream(), 0, 9, 5))
 	check(db.Event(ctx, w.company, 1))
 	check(db.LastSeq(ctx, w.company))
+	check(db.LogEnds(ctx, []parley.CompanyID{w.company}))
 	check(db.ReadyChannels(ctx))
 	check(db.OpenChannels(ctx))
 	check(db.ReadyWork(ctx, w.ch.ID, 0, time.Now(), 5))

@@ -21,6 +21,7 @@ import (
 	"github.com/parley-im/parley/outbox"
 	"github.com/parley-im/parley/session"
 	"github.com/parley-im/parley/store"
+	"github.com/parley-im/parley/stream"
 	"github.com/parley-im/parley/webhook"
 )
 
@@ -39,6 +40,7 @@ type gateway struct {
 	inbox     *inbox.Inbox
 	outbox    *outbox.Outbox
 	deliverer *webhook.Deliverer
+	hub       *stream.Hub
 	api       *api.Server
 	server    *http.Server
 	drain     *drain
@@ -124,8 +126,10 @@ func (g *gateway) join(ctx context.Context) error {
 	if err := g.joinWebhooks(targets); err != nil {
 		return err
 	}
+	g.hub = stream.New(stream.Config{Store: g.db, Epoch: g.db.Epoch(), Log: g.log})
 	g.db.SetHooks(store.Hooks{
-		Events: g.deliverer.Wake, Endpoint: g.deliverer.EndpointChanged, Ready: g.outbox.Wake,
+		Events:   func(events []parley.Event) { g.deliverer.Wake(events); g.hub.Wake(events) },
+		Endpoint: g.deliverer.EndpointChanged, Ready: g.outbox.Wake,
 		Channel: func(id parley.ChannelID) { g.sessions.Changed(id); g.outbox.Changed(id) },
 		Files:   g.files.Wake,
 		Batch:   g.metrics.Batch,
@@ -173,7 +177,7 @@ func (g *gateway) joinAPI(ctx context.Context, offered map[string]connector.Prov
 		specs[name] = p.Spec()
 	}
 	g.api = api.New(api.Config{
-		Store: g.db, Files: g.files, Clients: g.sessions, Providers: specs, PageKey: key, Log: g.log, Observe: g.metrics.Request, Trace: g.traces.accepted,
+		Store: g.db, Files: g.files, Clients: g.sessions, Events: g.hub, Streaming: g.metrics.Streaming, Providers: specs, PageKey: key, Log: g.log, Observe: g.metrics.Request, Trace: g.traces.accepted,
 		TestWebhook: func(ctx context.Context, url string) error { return webhook.Test(ctx, targets, url) },
 	})
 	if err := g.metrics.listen(g.config.MetricsListen, g.log); err != nil {
@@ -205,7 +209,7 @@ func (g *gateway) Run(ctx context.Context) error {
 	ctx, lost := context.WithCancelCause(ctx)
 	defer lost(nil)
 	parts := []*part{
-		{name: "lease", run: g.lease.Run}, {name: "webhooks", run: g.deliverer.Run},
+		{name: "lease", run: g.lease.Run}, {name: "webhooks", run: g.deliverer.Run}, {name: "events", run: g.hub.Run},
 		{name: "hold", run: g.hold.Run}, {name: "outbox", run: g.outbox.Run}, {name: "files", run: g.files.Run}, {name: "sessions", run: g.sessions.Run},
 		{name: "janitor", run: g.janitor.Run},
 	}
@@ -249,6 +253,7 @@ func (g *gateway) stop(ctx context.Context, parts []*part, serving *sync.WaitGro
 	g.notify(notifyStopping)
 	begun := time.Now()
 	g.listener.withdraw()
+	g.hub.Stop() // those who wait for events would keep the others waiting
 	quiet, cancel := context.WithTimeout(context.Background(), g.config.StopTimeout)
 	defer cancel()
 	if err := g.drain.stop(quiet, g.listener, serving); err != nil {
