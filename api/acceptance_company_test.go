@@ -89,6 +89,9 @@ func refusedWebhook(t *testing.T, n *tenant) {
 	if diff := cmp.Diff(before, n.get(t, "/p1/companies").text); diff != "" {
 		t.Error(diff)
 	}
+	url, _ := receiver(t, http.StatusOK)
+	n.post(t, "/p1/companies", "name=x&webhook_url="+url).expect(t, "created")
+	n.put(t, "/p1/companies/{C}", "description=d&webhook_url="+url).expect(t, "updated")
 }
 
 func described(t *testing.T, n *tenant) {

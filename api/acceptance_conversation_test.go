@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"regexp"
 	"testing"
 
@@ -21,42 +20,6 @@ const (
 
 func conversationScenes() []scene {
 	return []scene{
-		{number: "106", play: startedByText},
-		{number: "107", play: func(t *testing.T, n *tenant) {
-			const body = "provider=whatsapp&phone=79250000009&message=hi"
-			first := n.post(t, conversationsPath, body).expect(t, "ok").at("data", "conversation", "external_id")
-			again := n.post(t, conversationsPath, body).expect(t, "ok").at("data", "conversation", "external_id")
-			known := n.post(t, conversationsPath, "provider=whatsapp&phone=79250000001&text=hi").expect(t, "ok").at("data", "conversation", "external_id")
-			if first != again || known != float64(n.ids["CV"]) {
-				t.Errorf("got %v and %v, and %v for the known contact %d", first, again, known, n.ids["CV"])
-			}
-		}},
-		{number: "108", play: func(t *testing.T, n *tenant) {
-			n.post(t, conversationsPath, "provider=whatsapp&text=hi").expect(t, "400 phone")
-			n.post(t, conversationsPath, "provider=whatsapp&phone=12&text=hi").expect(t, "400 phone")
-			n.post(t, conversationsPath, "provider=whatsapp&phone=79250000001&text=hi").expect(t, "ok")
-			n.gateway.tenant(t).post(t, conversationsPath, "provider=whatsapp&phone=79250000001&text=hi").expect(t, "400 provider whatsapp")
-		}},
-		{number: "109", play: func(t *testing.T, n *tenant) {
-			got := n.post(t, conversationsPath, "provider=telegram_personal&username=@u&text=hi").expect(t, "ok")
-			if got.at("data", "conversation", "name") != "u" || len(n.open(t, "TP")) != 1 {
-				t.Errorf("got %s", got.text)
-			}
-			n.post(t, conversationsPath, "provider=telegram_personal&nickname=u&message=hi&send_to_crm=0").expect(t, "ok")
-			n.post(t, conversationsPath, "provider=telegram_personal&phone=79250000002&text=hi").expect(t, "ok")
-		}},
-		{number: "110", tries: []try{
-			on(postConversation, "provider=telegram_personal&username=u&phone=79250000002&text=hi", "400 username phone"),
-			on(postConversation, "provider=telegram_personal&text=hi", "400 phone username"), on(postConversation, "provider=telegram_personal&username=u", "400 text"),
-			on(postConversation, "provider=telegram_personal&username=@&text=hi", "400 username"),
-			on(postConversation, "provider=telegram_personal&username=u&text=hi&send_to_crm=maybe", "400 send_to_crm"),
-			on(postConversation, "provider=telegram_personal&username=&phone=&text=hi", "400 phone username"),
-			on(postConversation, "provider=telegram_personal&username=u&text=hi", "ok"),
-		}},
-		{number: "111", tries: []try{
-			on(postConversation, "provider=whatsapp_business&phone=79250000001", "400 provider"), on(postConversation, "provider=telegram&phone=79250000001", "400 provider"),
-			on(postConversation, "phone=79250000001", "400 provider"),
-		}},
 		{number: "112", play: func(t *testing.T, n *tenant) {
 			n.ids["X"] = n.full(t).ids["CV"]
 			n.get(t, conversationsPath+"/999999999").expect(t, "404 Conversation")
@@ -95,24 +58,6 @@ func still(text string) string {
 const shape = `{"external_id":%v,"name":"%s","channel_id":{WA},"channel_type":"whatsapp","created_at":"ISO","created_at_timestamp":UNIX,` +
 	`"avatar":"/avatars/original/missing.png","sender_external_id":"%s","meta":{},"last_message_at":%s,"last_income_message_at":%s,` +
 	`"bitrix_block_openlines":false}`
-
-func startedByText(t *testing.T, n *tenant) {
-	got := n.post(t, conversationsPath, "provider=whatsapp&phone=79250000007&text=hi").expect(t, "ok")
-	id := got.at("data", "conversation", "external_id")
-	want := n.fill(`{"status":"ok","data":{"conversation":` + fmt.Sprintf(shape, id, "79250000007", "79250000007", "0", "0") + `}}`)
-	if diff := cmp.Diff(want, still(got.text)); diff != "" {
-		t.Error(diff)
-	}
-	if work := n.open(t, "WA"); len(work) != 1 || work[0].Message.Text != "hi" || work[0].Chat != "79250000007" {
-		t.Errorf("got jobs %+v", work)
-	}
-	list := n.get(t, conversationsPath).expect(t, "ok")
-	want = n.fill(`{"status":"ok","data":{"conversations":[` + fmt.Sprintf(shape, n.ids["CV"], "Ann", "79250000001", "UNIX", "UNIX") +
-		"," + fmt.Sprintf(shape, id, "79250000007", "79250000007", "0", "0") + `],"next_page":null}}`)
-	if diff := cmp.Diff(want, still(list.text)); diff != "" {
-		t.Error(diff)
-	}
-}
 
 // TestStart checks conversations that begin without a message: nothing is sent,
 // they are listed at once, and asking again finds the same one.

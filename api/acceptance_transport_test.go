@@ -53,7 +53,10 @@ func transportScenes() []scene {
 		{number: "016", tries: []try{
 			on("POST /p1/companies", `{"name":`, "400 JSON").with(asJSON), on("POST /p1/companies", `{"name":"x"}`, "created").with(asJSON),
 		}},
-		{number: "017", tries: []try{on("POST /p1/companies", `[1]`, "400 JSON object").with(asJSON)}},
+		{number: "017", tries: []try{
+			on("POST /p1/companies", `[1]`, "400 JSON object").with(asJSON), on("POST /p1/companies", `[{"name":"x"}]`, "400 JSON object").with(asJSON),
+			on("POST /p1/companies", `{"name":"x"}`, "created").with(asJSON),
+		}},
 		{number: "018", play: foreign},
 		{number: "019", tries: []try{
 			on("GET /p1/companies/abc/channels", "", "404"), on("GET /p1/companies/0/channels", "", "404"), on("GET /p1/companies/-1/channels", "", "404"),

@@ -137,7 +137,7 @@ func (s *Server) confirmCode(c *call) error {
 	}
 	o := jsonout.New(128)
 	o.Text("result", "ok")
-	if c.channel.State == parley.ChannelEnabled {
+	if c.channel.State == parley.ChannelEnabled && c.channel.Provider != "instagram" { // which may want another proof
 		l.wants(o, connector.CodeVerdict{})
 		return c.bare(o)
 	}

@@ -2,12 +2,19 @@ package api
 
 import (
 	"bufio"
+	"bytes"
+	"flag"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -15,20 +22,111 @@ import (
 	"github.com/parley-im/parley/store/storetest"
 )
 
-// raw sends a request byte for byte, and returns the answer with its times hidden.
-func (n *tenant) raw(t *testing.T, line, header, body string) (*http.Response, string) {
+var updateSDK = flag.Bool("update-sdk", false, "write the answers in testdata/sdk")
+
+// TestClients sends, byte for byte, what the official PHP and Python clients
+// write for each of their methods, and what curl users write. Beside every
+// request, in a file .want, is the answer with its ids and times hidden.
+//
+// In a request {NAME} stands for an id, a token or an address of the sdkWorld,
+// {LEN} for the length of the body and {FILE} for 1.5 MiB.
+func TestClients(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/sdk/*/*.http")
+	if err != nil || len(files) < 80 {
+		t.Fatalf("%d requests, %v", len(files), err)
+	}
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		g := newGateway(t, db)
+		for _, file := range files {
+			name := strings.TrimSuffix(strings.TrimPrefix(file, "testdata/sdk/"), ".http")
+			t.Run(name, func(t *testing.T) {
+				raw, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := g.sdkWorld(t, string(raw)).wire(t, string(raw))
+				wantAnswer(t, strings.TrimSuffix(file, ".http")+".want", got)
+				if strings.HasPrefix(name, "python/") {
+					demand(t, got)
+				}
+			})
+		}
+	})
+}
+
+// A world is a tenant and what else requests are about.
+type world struct {
+	*tenant
+	texts map[string]string
+}
+
+// sdkWorld makes what a request needs: the companies C and EMPTY, channels of the
+// providers that the Python client knows, the conversation CV on WA, the job J in
+// it and the upload F1; addresses; and tokens of second pages.
+func (g *gateway) sdkWorld(t *testing.T, raw string) *world {
 	t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(n.url, "http://"))
+	n := g.tenant(t)
+	n.put(t, "/p1/companies/{C}", "name=COMPANY_NAME").expect(t, "updated")
+	n.ids["EMPTY"] = n.post(t, "/p1/companies", "name=EMPTY").expect(t, "created").id(t)
+	n.ids["TP"] = n.post(t, channelsPath, "provider=telegram_personal&phone=79250000002").expect(t, "created").id(t)
+	for _, ch := range [][2]string{{"TG", "telegram"}, {"WB", "whatsapp_business"}, {"IG", "instagram"}} {
+		n.channel(t, ch[0], ch[1])
+	}
+	n.ids["CV"] = int64(n.hear(t, n.channel(t, "WA", "whatsapp"), "79250000001", "1", "Hello"))
+	n.hear(t, n.whole(t, "WA"), "79250000001", "2", "Are you there?")
+	n.hear(t, n.whole(t, "WA"), "79250000003", "3", "Hello")
+	n.ids["F1"] = n.photo(t)
+	n.ids["J"] = int64(n.post(t, messagesPath, "message=x").expect(t, "ok").at("data", "id").(float64))
+	picture := fileServer(t) + "/a.png"
+	hook, _ := receiver(t, http.StatusOK)
+	w := &world{n, map[string]string{"PICTURE": picture, "PICTURE_ESCAPED": url.QueryEscape(picture), "HOOK": hook, "HOOK_ESCAPED": url.QueryEscape(hook),
+		"RECENT": fmt.Sprint(time.Now().Add(-72 * time.Hour).Unix()), "FILE": strings.Repeat("0123456789abcdef", 3<<15)}}
+	for name, path := range map[string]string{"COMPANIES": "/p1/companies?per=1", "CHANNELS": channelsPath + "?per=2",
+		"CONVERSATIONS": conversationsPath + "?per=1", "MESSAGES": messagesPath + "?per=1"} {
+		if strings.Contains(raw, "{PAGE_"+name+"}") {
+			w.texts["PAGE_"+name] = n.get(t, path).expect(t, "ok").at("data", "next_page").(string)
+		}
+	}
+	return w
+}
+
+// wire sends a request as it is in a file, and returns the answer. A body that is
+// announced by Expect is sent once the server asks for it.
+func (w *world) wire(t *testing.T, raw string) reply {
+	t.Helper()
+	for name, text := range w.texts {
+		raw = strings.ReplaceAll(raw, "{"+name+"}", text)
+	}
+	head, body, ok := strings.Cut(w.fill(raw), "\r\n\r\n")
+	if !ok {
+		t.Fatal("the request has no end of its head")
+	}
+	head = strings.ReplaceAll(head, "{LEN}", fmt.Sprint(len(body)))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(w.url, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	body = n.fill(body)
-	if body != "" {
-		header += fmt.Sprintf("Content-Length: %d\r\n", len(body))
+	answers := bufio.NewReader(conn)
+	fmt.Fprint(conn, head, "\r\n\r\n")
+	if strings.Contains(head, "\r\nExpect: 100-continue") {
+		line, err := answers.ReadString('\n')
+		if err != nil || line != "HTTP/1.1 100 Continue\r\n" {
+			t.Fatalf("before the body: %q, %v", line, err)
+		}
+		_, _ = answers.ReadString('\n') // the empty line after it
 	}
-	fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: gateway\r\nConnection: close\r\nX-Private-Api-Token: %s\r\n%s\r\n%s", n.fill(line), n.token, header, body)
-	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if _, err := io.WriteString(conn, body); err != nil {
+		t.Fatal(err)
+	}
+	return readReply(t, answers)
+}
+
+// readReply reads the answer of a connection.
+func readReply(t *testing.T, answers *bufio.Reader) reply {
+	t.Helper()
+	resp, err := http.ReadResponse(answers, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,83 +135,43 @@ func (n *tenant) raw(t *testing.T, line, header, body string) (*http.Response, s
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp, still(string(text))
+	return newReply(resp, text)
 }
 
-// TestClients plays what the official PHP and Python clients and curl users send
-// to the endpoints that there are, and checks the answers to the byte. In an
-// answer, N stands for any number.
-func TestClients(t *testing.T) {
-	t.Parallel()
-	const (
-		php     = "Accept: */*\r\n"
-		phpForm = php + "Content-Type: application/x-www-form-urlencoded\r\n"
-		python  = "Accept: application/json\r\nContent-Type: application/json\r\n"
-		made    = `{"status":"created","data":{"external_id":N}}`
-		changed = `{"status":"updated","data":{"external_id":{C}}}`
-		message = `{"external_id":N,"channel_id":{WA},"channel_type":"whatsapp","message":"Hello","income":true,"created_at":"ISO","created_at_timestamp":UNIX,"attachments":[]}`
-		job     = `{"status":"ok","data":{"id":N,"company_id":{C},"channel":{"id":{WA},"type":"whatsapp"},"state":"trying_deliver","conversation_id":{CV},"message_id":null,"details":null,"created_at":UNIX}}`
-		api     = "/p1/companies/{C}"
-		old     = "/p1//companies/{C}"
-	)
-	conversation := fmt.Sprintf(shape, "{CV}", "Ann", "79250000001", "UNIX", "UNIX")
-	one := `{"status":"ok","data":{"conversation":` + conversation + `}}`
-	talk := `{"status":"ok","data":{"messages":[` + message + `],"next_page":null}}`
-	talks := `{"status":"ok","data":{"conversations":[` + conversation + `],"next_page":null}}`
-	channels := `{"status":"ok","data":{"channels":[{"external_id":{WA},"provider":"whatsapp"}],"next_page":null}}`
-	cases := []struct{ name, line, header, body, want string }{
-		{"PHP companies", "GET /p1//companies?from=&per=50&sort_direction=asc", php, "",
-			`{"status":"ok","data":{"companies":[{"external_id":{C},"name":"{NAME}","phone":null,"description":null,"webhook_url":null}],"next_page":null}}`},
-		{"PHP create company", "POST /p1//companies", phpForm, "name=COMPANY_NAME", made},
-		{"PHP update company", "PUT " + old, phpForm, "name=%7BNAME%7D", changed},
-		{"PHP channels", "GET " + api + "/channels?per=50", php, "", channels},
-		{"PHP create channel", "POST " + api + "/channels", phpForm, "provider=telegram&token=12345677890&sync_messages_from=1510393147", made},
-		{"PHP conversations", "GET " + old + "/conversations?sort_direction=desc", php, "", talks},
-		{"PHP conversation", "GET " + old + "/conversations/{CV}", php, "", one},
-		{"PHP assign", "PUT " + old + "/conversations/{CV}/assign", phpForm, "assignee_id=42", one},
-		{"PHP unassign: no body, no length", "PUT " + old + "/conversations/{CV}/assign", php, "", one},
-		{"PHP messages", "GET " + api + "/conversations/{CV}/messages?sort=desc", php, "", talk},
-		{"PHP send", "POST " + api + "/conversations/{CV}/messages", phpForm, "message=hi", job},
-		{"PHP send nothing: no body, no length", "POST " + api + "/conversations/{CV}/messages", php, "",
-			`{"status":"errored","errors":["message is required"],"code":"validation_failed"}`},
-		{"Python companies", "GET /p1/companies/?from_=TOKEN", python, "",
-			`{"status":"ok","data":{"companies":[{"external_id":{C},"name":"{NAME}","phone":null,"description":null,"webhook_url":null}],"next_page":null}}`},
-		{"Python create company", "POST /p1/companies/", python, `{"name": "\u0418\u043c\u044f", "phone": null, "hidden": false}`, made},
-		{"Python update company", "PUT " + api, python, `{"description": null}`, changed},
-		{"Python channels", "GET " + api + "/channels/", python, "", channels},
-		{"Python create channel", "POST " + api + "/channels/", python, `{"provider": "viber", "token": "T"}`, made},
-		{"Python update channel: a form labelled JSON", "PUT " + api + "/channels/{TG}/", python, "token=N",
-			`{"status":"updated","data":{"external_id":{TG}}}`},
-		{"Python delete channel", "DELETE " + api + "/channels/{TG}/", python + "Content-Length: 0\r\n", "", `{"status":"deleted"}`},
-		{"Python conversations", "GET " + api + "/conversations/?per=10&sort_direction=desc", python, "", talks},
-		{"Python conversation", "GET " + api + "/conversations/{CV}/", python, "", one},
-		{"Python assign: a form labelled JSON", "PUT " + api + "/conversations/{CV}/assign/", python, "assignee_id=42", one},
-		{"Python messages", "GET " + api + "/conversations/{CV}/messages/", python, "", talk},
-		{"Python send", "POST " + api + "/conversations/{CV}/messages/", python, `{"message": "hi", "attachments_ids": null}`, job},
-		{"Python job", "GET " + api + "/channels/{WA}/jobs/{J}/", python, "", strings.Replace(job, ":N", ":{J}", 1)},
-		{"curl sends JSON as a form", "POST " + api + "/conversations/{CV}/message", phpForm, `{"message":"hi"}`, job},
-	}
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		g := newGateway(t, db)
-		for _, tc := range cases {
-			t.Run(tc.name, func(t *testing.T) {
-				n := g.tenant(t)
-				n.ids["CV"] = int64(n.hear(t, n.channel(t, "WA", "whatsapp"), "79250000001", "1", "Hello"))
-				if strings.Contains(tc.line, "{TG}") {
-					n.channel(t, "TG", "telegram")
-				}
-				if strings.Contains(tc.line, "{J}") {
-					n.ids["J"] = int64(n.post(t, messagesPath, "message=x").at("data", "id").(float64))
-				}
-				name := n.get(t, "/p1/companies/{C}").at("data", "name").(string)
-				resp, got := n.raw(t, tc.line, tc.header, tc.body)
-				want := strings.ReplaceAll(n.fill(tc.want), "{NAME}", name)
-				if diff := cmp.Diff(want, anyNumber(want, got)); diff != "" {
-					t.Errorf("%d: %s", resp.StatusCode, diff)
-				}
-			})
+var (
+	anyID    = regexp.MustCompile(`"((?:external_|company_|channel_|conversation_|message_)?id)":\d+`)
+	anyToken = regexp.MustCompile(`"next_page":"[^"]+"`)
+	anyError = regexp.MustCompile(`"errors":\["(?:[^"\\]|\\.)*"`)
+	anyHook  = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
+)
+
+// masked is the text of an answer without what differs from run to run. What an
+// error says is for people, and told by other tests.
+func masked(text string) string {
+	text = anyID.ReplaceAllString(still(text), `"$1":ID`)
+	text = anyHook.ReplaceAllString(anyToken.ReplaceAllString(text, `"next_page":"TOKEN"`), "http://HOST")
+	return anyError.ReplaceAllString(text, `"errors":["TEXT"`)
+}
+
+// wantAnswer compares an answer with its file.
+func wantAnswer(t *testing.T, file string, got reply) {
+	t.Helper()
+	text := fmt.Sprintf("%d\n%s\n", got.code, masked(got.text))
+	if *updateSDK {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
 		}
-	})
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(bytes.TrimSpace(want)), strings.TrimSpace(text)); diff != "" {
+		t.Error(diff)
+	}
+	if got := got.header.Get("Content-Type"); got != "application/json; charset=utf-8" {
+		t.Errorf("Content-Type: got %q", got)
+	}
 }
 
 // anyNumber puts N into got where want has it instead of a number.

@@ -1,9 +1,6 @@
 package render
 
 import (
-	"encoding/base64"
-	"time"
-
 	"github.com/parley-im/parley"
 	"github.com/parley-im/parley/jsonout"
 )
@@ -162,37 +159,4 @@ func JobExecuted(j *parley.Job) []byte {
 	}
 	o.Int("date", j.DoneAt.Unix())
 	return o.finish()
-}
-
-// Severities of System.
-const (
-	Critical    = "critical"
-	Information = "information"
-)
-
-// System renders a system event about a channel: what happened, when, and when
-// we said so.
-func System(message, severity string, channel parley.ChannelID, happened, made time.Time) []byte {
-	o := object{jsonout.New(bodySize / 2)}
-	o.Text("type", "system")
-	o.Text("severity", severity)
-	o.Nested("data")
-	o.Text("message", message)
-	o.Stamp("date", happened)
-	o.Int("date_timestamp", happened.Unix())
-	o.Int("timestamp", made.Unix())
-	o.Nested("details")
-	o.Text("entity", "channel")
-	o.Int("entity_id", int64(channel))
-	o.Close()
-	return o.finish()
-}
-
-// QRCode renders qr_code/new with a PNG.
-func QRCode(company parley.CompanyID, channel parley.ChannelID, png []byte) []byte {
-	o := body("qr_code", "new")
-	o.Int("company_id", int64(company))
-	o.Int("channel_id", int64(channel))
-	o.Text("data", base64.StdEncoding.EncodeToString(png))
-	return o.End()
 }

@@ -42,11 +42,6 @@ func TestBodies(t *testing.T) {
 			`{"type":"job","event":"executed","data":{"id":3,"result":"DELIVERED","message_id":7,"date":1510404353}}`},
 		{"job not delivered", render.JobExecuted(&parley.Job{ID: 3, Message: 7, State: parley.JobNotDelivered, Reason: "blocked", DoneAt: when}),
 			`{"type":"job","event":"executed","data":{"id":3,"result":"NOT DELIVERED","message_id":null,"reason":"blocked","date":1510404353}}`},
-		{"system", render.System("phone offline", render.Critical, 2, when, when.Add(time.Minute)),
-			`{"type":"system","severity":"critical","data":{"message":"phone offline","date":"2017-11-11 12:45:53 UTC","date_timestamp":1510404353,"timestamp":1510404413,` +
-				`"details":{"entity":"channel","entity_id":2}}}`},
-		{"qr code", render.QRCode(9, 2, []byte{0x89, 'P', 'N', 'G'}),
-			`{"type":"qr_code","event":"new","company_id":9,"channel_id":2,"data":"iVBORw=="}`},
 	})
 }
 
