@@ -15,7 +15,7 @@ type Endpoint struct {
 	Extended  bool        // also gets event kinds beyond the contract
 	Kinds     []EventKind // gets only these; empty: all
 	Cursor    int64       // every event up to it is delivered, parked, or in a blocked stream
-	CreatedAt time.Time
+	CreatedAt time.Time   // of the main one: since when it has an address
 }
 
 // Wants reports whether the endpoint gets events of a kind.

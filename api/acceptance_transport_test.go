@@ -107,7 +107,7 @@ func foreign(t *testing.T, n *tenant) {
 
 // idPattern turns a pattern into a path of the tenant's ids.
 func idPattern(pattern string) string {
-	names := map[string]string{"C": "{C}", "CH": "{TG}", "CV": "{CV}", "ID": "1"}
+	names := map[string]string{"C": "{C}", "CH": "{TG}", "CV": "{CV}", "ID": "1", "EP": "1", "M": "1"}
 	path := "/p1"
 	for rest := pattern; ; {
 		segment, more, ok := next(rest)

@@ -100,16 +100,21 @@ func (s *Server) judge(c *call, b *params.Binder, change parley.CompanyChange) e
 	if err := b.Err(); err != nil || change.WebhookURL == nil || *change.WebhookURL == "" {
 		return err
 	}
-	err := s.test(c.ctx, *change.WebhookURL)
+	return s.testAddress(c, "webhook_url", *change.WebhookURL)
+}
+
+// testAddress makes the test request to an address that was sent as field.
+func (s *Server) testAddress(c *call, field, url string) error {
+	err := s.test(c.ctx, url)
 	switch {
 	case err == nil:
 		return nil
 	case c.ctx.Err() != nil, parley.KindOf(err) == parley.KindInternal:
 		return err
 	}
-	reason := parley.Reason(err)
-	if !strings.Contains(reason, "webhook_url") {
-		reason = "webhook_url is invalid: " + reason
+	reason := strings.Replace(parley.Reason(err), "webhook_url", field, 1)
+	if !strings.Contains(reason, field) {
+		reason = field + " is invalid: " + reason
 	}
 	return &parley.Error{Kind: parley.KindInvalid, Message: reason, Err: err}
 }

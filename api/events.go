@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,9 +43,9 @@ const (
 type feed struct {
 	*call
 	log    eventLog
-	at     parley.Cursor             // everything up to it was read
-	kinds  map[parley.EventKind]bool // nil is all
-	field  string                    // what says where to begin
+	at     parley.Cursor      // everything up to it was read
+	kinds  []parley.EventKind // none are all
+	field  string             // what says where to begin
 	after  func(first, last parley.Cursor) parley.Cursor
 	limit  int
 	wait   time.Duration
@@ -80,7 +81,7 @@ func (s *Server) feed(c *call) (*feed, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &feed{call: c, log: s.events, stream: c.streams(), kinds: bindKinds(b)}
+	f := &feed{call: c, log: s.events, stream: c.streams(), kinds: bindKinds(b).Value}
 	f.limit = int(b.Int("limit", params.Between(1, maxEvents)).Or(defaultEvents))
 	f.wait = time.Duration(b.Int("wait", params.Between(0, maxWait)).Or(0)) * time.Second
 	if c.r.Method == http.MethodHead {
@@ -113,26 +114,6 @@ func (f *feed) start(b *params.Binder, text string, given bool) {
 	}
 }
 
-// bindKinds returns the kinds that are wanted, nil for all.
-func bindKinds(b *params.Binder) map[parley.EventKind]bool {
-	names := b.Strings("event_types", params.Trim(), params.NotBlank())
-	if !names.Given() || len(names.Value) == 0 {
-		return nil
-	}
-	wanted, known := map[parley.EventKind]bool{}, map[parley.EventKind]bool{}
-	for _, kind := range parley.EventKinds() {
-		known[kind] = true
-	}
-	for _, name := range names.Value {
-		kind := parley.EventKind(name)
-		if !known[kind] {
-			b.Fail("event_types", "is invalid")
-		}
-		wanted[kind] = true
-	}
-	return wanted
-}
-
 // locate finds the place in the log at which to begin.
 func (f *feed) locate() error {
 	first, last, err := f.log.Bounds(f.ctx, f.company.ID)
@@ -151,14 +132,14 @@ func (f *feed) locate() error {
 
 // wants reports whether an event is for this client.
 func (f *feed) wants(e *parley.Event) bool {
-	return (f.kinds == nil || f.kinds[e.Kind]) && (f.company.ExtendedEvents || !e.Kind.Extension())
+	return (len(f.kinds) == 0 || slices.Contains(f.kinds, e.Kind)) && (f.company.ExtendedEvents || !e.Kind.Extension())
 }
 
 // page reads once, and returns up to limit of the events read that are wanted;
 // more is false at the end of the log.
 func (f *feed) page(ctx context.Context, limit, maxBytes int) (events []parley.Event, more bool, err error) {
 	read := limit
-	if f.kinds != nil {
+	if len(f.kinds) > 0 {
 		read = maxEvents
 	}
 	found, err := f.log.Read(ctx, f.company.ID, f.at, read, maxBytes)

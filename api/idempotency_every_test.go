@@ -35,6 +35,8 @@ func keyedCases(files string) map[string]keyedCase {
 		"companies/C/channels/CH":               {channelsPath + "/{WA}", "phone=79250000066&message=a", "phone=79250000066&message=b", "ok"},
 		"companies/C/channels/CH/conversations": {channelsPath + "/{WB}/conversations", "phone=79250000066&template[id]=a&template[language_code]=en", "phone=79250000066&template[id]=b&template[language_code]=en", "ok"},
 		"companies/C/service_messages":          {"/p1/companies/{C}/service_messages", "phone=79250000066&short_text=a&long_text=a", "phone=79250000066&short_text=a&long_text=b", "ok"},
+		"companies/C/webhooks":                  {"/p1/companies/{C}/webhooks", "url=" + files, "url=" + files + "/b", "created"},
+		"companies/C/webhooks/EP/secret":        {"/p1/companies/{C}/webhooks/{EP}/secret", "", "x=1", "ok"},
 		"companies/C/webhook_secret":            {"/p1/companies/{C}/webhook_secret", "", "x=1", "ok"},
 		"companies/C/dead_letters/replay":       {"/p1/companies/{C}/dead_letters/replay", "", "event_ids[]=1", "ok"},
 	}
@@ -50,6 +52,7 @@ func TestKeysEverywhere(t *testing.T) {
 		t.Cleanup(web.Close)
 		for name, k := range keyedCases(web.URL) {
 			n := g.full(t)
+			n.ids["EP"] = int64(n.get(t, "/p1/companies/{C}/webhooks").rows(t, "webhooks", "id")[0].(float64))
 			first := n.keyed(t, k.path, k.body, "k").expect(t, k.want)
 			again := n.keyed(t, k.path, k.body, "k").expect(t, k.want)
 			if replayed(first) || !replayed(again) || again.text != first.text {

@@ -18,6 +18,7 @@ type list[T any] struct {
 	size   int    // roughly, of one row, in bytes
 	rows   func(context.Context, store.Page) ([]T, error)
 	id     func(*T) int64
+	then   func(*T) int64 // the second key, if the first is not one alone; else nil
 	write  func(*jsonout.Object, *T)
 }
 
@@ -33,15 +34,16 @@ func show[T any](c *call, l list[T]) error {
 		return err
 	}
 	w := walk{key: c.server.pageKey, list: l.name, user: int64(c.user.ID), parent: l.parent}
-	after, desc := w.start(wanted.From, wanted.Direction)
-	rows, err := l.rows(c.ctx, store.Page{After: after, Desc: desc, Limit: wanted.Per + 1})
+	page := w.start(wanted.From, wanted.Direction)
+	page.Limit = wanted.Per + 1
+	rows, err := l.rows(c.ctx, page)
 	if err != nil {
 		return err
 	}
 	token := ""
 	if len(rows) > wanted.Per {
 		rows = rows[:wanted.Per]
-		token = w.token(l.id(&rows[wanted.Per-1]), desc)
+		token = w.token(l.last(&rows[wanted.Per-1], page.Desc))
 	}
 	return c.ok(64+len(rows)*l.size, func(o *jsonout.Object) {
 		o.Key(l.name)
@@ -54,6 +56,15 @@ func show[T any](c *call, l list[T]) error {
 	})
 }
 
+// last is the page that ended with a row.
+func (l *list[T]) last(row *T, desc bool) store.Page {
+	p := store.Page{After: l.id(row), Desc: desc}
+	if l.then != nil {
+		p.Then = l.then(row)
+	}
+	return p
+}
+
 // A walk is one user's way through one list.
 type walk struct {
 	key          []byte
@@ -62,32 +73,39 @@ type walk struct {
 }
 
 const (
-	tokenHead = 9  // direction and last key, in bytes
+	tokenHead = 9  // direction and last key, in bytes; a second key behind them if it is not 0
+	tokenThen = 8  // the second key, in bytes
 	tokenMAC  = 16 // in bytes; a forger has one guess in 2^128
-	tokenSize = tokenHead + tokenMAC
 )
 
-// start says where a page starts: after which key, and in which direction. A
+// start says where a page starts: after which keys, and in which direction. A
 // token of another walk counts as none.
-func (w *walk) start(token, direction string) (after int64, desc bool) {
+func (w *walk) start(token, direction string) store.Page {
 	b, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil || len(b) != tokenSize || !hmac.Equal(b[tokenHead:], w.mac(b[:tokenHead])) {
-		return 0, direction == "desc"
+	n := len(b) - tokenMAC
+	if err != nil || n != tokenHead && n != tokenHead+tokenThen || !hmac.Equal(b[n:], w.mac(b[:n])) {
+		return store.Page{Desc: direction == "desc"}
 	}
-	desc = b[0] == 1
-	if direction != "" && desc != (direction == "desc") {
-		return 0, !desc
+	p := store.Page{After: int64(binary.BigEndian.Uint64(b[1:])), Desc: b[0] == 1}
+	if n > tokenHead {
+		p.Then = int64(binary.BigEndian.Uint64(b[tokenHead:]))
 	}
-	return int64(binary.BigEndian.Uint64(b[1:tokenHead])), desc
+	if direction != "" && p.Desc != (direction == "desc") {
+		return store.Page{Desc: !p.Desc}
+	}
+	return p
 }
 
-// token makes the token of the page after the row with that key.
-func (w *walk) token(last int64, desc bool) string {
-	b := make([]byte, 1, tokenSize)
-	if desc {
+// token makes the token of the page after the one that ended so.
+func (w *walk) token(last store.Page) string {
+	b := make([]byte, 1, tokenHead+tokenThen+tokenMAC)
+	if last.Desc {
 		b[0] = 1
 	}
-	b = binary.BigEndian.AppendUint64(b, uint64(last))
+	b = binary.BigEndian.AppendUint64(b, uint64(last.After))
+	if last.Then != 0 {
+		b = binary.BigEndian.AppendUint64(b, uint64(last.Then))
+	}
 	b = append(b, w.mac(b)...)
 	return base64.RawURLEncoding.EncodeToString(b)
 }

@@ -67,16 +67,25 @@ func (s *Server) endpoints() []endpoint {
 		route("POST", conversation+"/message", s.conversation, s.postMessage),
 		route("POST", uploadPattern, s.conversation, s.postAttachment),
 
+		route("GET", conversation+"/messages/M/timeline", s.conversation, s.showTimeline),
+
 		route("GET", company+"/waba_templates", nil, s.listTemplates),
 		route("GET", "companies/waba_templates", nil, s.listTemplates),
 		route("POST", company+"/service_messages", nil, s.postService),
 
+		route("GET", eventsPattern, nil, s.listEvents),
+		route("GET", company+"/webhooks", nil, s.listWebhooks),
+		route("POST", company+"/webhooks", nil, s.createWebhook).reaches(),
+		route("GET", company+"/webhooks/EP", nil, s.showWebhook),
+		route("PUT", company+"/webhooks/EP", nil, s.updateWebhook),
+		route("DELETE", company+"/webhooks/EP", nil, s.deleteWebhook),
+		route("GET", company+"/webhooks/EP/secret", nil, s.showWebhookSecret),
+		route("POST", company+"/webhooks/EP/secret", nil, s.rotateWebhookSecret).tells(),
 		route("GET", company+"/webhook_secret", nil, s.showSecret),
 		route("POST", company+"/webhook_secret", nil, s.rotateSecret).tells(),
 		route("GET", company+"/dead_letters", nil, s.listLetters),
 		route("POST", company+"/dead_letters/replay", nil, s.replayLetters),
 		route("GET", company+"/quarantine", nil, s.listQuarantine),
-		route("GET", eventsPattern, nil, s.listEvents),
 	}
 }
 
@@ -88,10 +97,12 @@ const (
 	idChannel
 	idConversation
 	idJob
+	idEndpoint
+	idMessage
 	idNames // how many there are
 )
 
-var idSegments = map[string]idName{"C": idCompany, "CH": idChannel, "CV": idConversation, "ID": idJob}
+var idSegments = map[string]idName{"C": idCompany, "CH": idChannel, "CV": idConversation, "ID": idJob, "EP": idEndpoint, "M": idMessage}
 
 // A node is a place in the tree of paths.
 type node struct {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/parley-im/parley/store"
 )
 
 func testServer() *Server { return New(Config{Providers: testProviders()}) }
@@ -15,7 +17,7 @@ func TestEndpoints(t *testing.T) {
 	t.Parallel()
 	s := testServer()
 	for _, e := range s.endpoints() {
-		path := strings.NewReplacer("CH", "8", "CV", "9", "ID", "10", "C", "7").Replace(e.pattern)
+		path := strings.NewReplacer("CH", "8", "CV", "9", "ID", "10", "EP", "11", "M", "12", "C", "7").Replace(e.pattern)
 		for _, spelling := range []string{path, "/" + path, path + "/", "//" + strings.ReplaceAll(path, "/", "///") + "//", "0" + path} {
 			var ids [idNames]int64
 			n := s.root.find(spelling, &ids)
@@ -117,17 +119,18 @@ func slowly(table []endpoint, escaped string) string {
 // FuzzToken lets no token but our own lead anywhere.
 func FuzzToken(f *testing.F) {
 	w := walk{key: []byte("k"), list: "channels", user: 1, parent: 2}
-	f.Add(w.token(5, true), "")
-	f.Add(w.token(5, false), "desc")
+	f.Add(w.token(store.Page{After: 5, Desc: true}), "")
+	f.Add(w.token(store.Page{After: 5}), "desc")
+	f.Add(w.token(store.Page{After: 5, Then: 6, Desc: true}), "desc")
 	f.Add("", "asc")
 	f.Fuzz(func(t *testing.T, token, direction string) {
-		after, desc := w.start(token, direction)
-		if after != 0 && (w.token(after, desc) != token || direction == "asc" && desc || direction == "desc" && !desc) {
-			t.Errorf("%q, %q: got %d, %v", token, direction, after, desc)
+		p := w.start(token, direction)
+		if p.After != 0 && (w.token(p) != token || direction == "asc" && p.Desc || direction == "desc" && !p.Desc) {
+			t.Errorf("%q, %q: got %+v", token, direction, p)
 		}
 		other := w
 		other.user = 3
-		if after, _ := other.start(token, direction); after != 0 && w.token(after, desc) == token {
+		if p := other.start(token, direction); p.After != 0 && w.token(p) == token {
 			t.Errorf("%q is good for another user", token)
 		}
 	})

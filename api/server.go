@@ -28,6 +28,8 @@ type Store interface {
 	keyStore
 	jobStore
 	webhookStore
+	endpointStore
+	timelineStore
 	quarantineStore
 	fileStore
 }

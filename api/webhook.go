@@ -45,6 +45,7 @@ func (s *Server) listLetters(c *call) error {
 			return s.store.DeadLetters(ctx, c.company.ID, p)
 		},
 		id:    func(x *parley.DeadLetter) int64 { return x.Seq },
+		then:  func(x *parley.DeadLetter) int64 { return int64(x.Endpoint) },
 		write: writeLetter,
 	})
 }
@@ -64,16 +65,24 @@ func writeLetter(o *jsonout.Object, x *parley.DeadLetter) {
 }
 
 // replayLetters asks for dead letters to be delivered again: those named, or all
-// that were not yet.
+// that were not yet; of one endpoint, if it is named.
 func (s *Server) replayLetters(c *call) error {
 	b, err := c.bind()
 	if err != nil {
 		return err
 	}
 	seqs := b.Ints("event_ids", params.Min(1))
+	endpoint := parley.EndpointID(b.Int("endpoint_id", params.Min(1)).Value)
 	if err := b.Err(); err != nil {
 		return err
 	}
-	return once(c, func(ctx context.Context) (int64, error) { return s.store.Replay(ctx, c.company.ID, 0, seqs.Value) },
+	if endpoint != 0 {
+		if _, err := s.store.EndpointOf(c.ctx, c.company.ID, endpoint); err != nil {
+			return err
+		}
+	}
+	return once(c, func(ctx context.Context) (int64, error) {
+		return s.store.Replay(ctx, c.company.ID, endpoint, seqs.Value)
+	},
 		func(n int64) []byte { return okBody(32, func(o *jsonout.Object) { o.Int("replayed", n) }) })
 }

@@ -64,7 +64,7 @@ func uploadTime(a *parley.Attachment) time.Duration {
 func (a *attempt) deliver() outcome {
 	w := a.item.work
 	if a.o.expired(w) {
-		return a.end(reasonExpired)
+		return a.end("", reasonExpired)
 	}
 	part, plan, err := a.plan()
 	if err != nil {
@@ -80,9 +80,9 @@ func (a *attempt) deliver() outcome {
 		return a.outcome() // somebody else's by now, or news that was out of date
 	case err != nil:
 		a.o.warn(w, "claim failed", err)
-		return a.back(a.o.cfg.Now().Add(time.Second)) // it may have been committed all the same
+		return a.back(a.o.cfg.Now().Add(time.Second), err) // it may have been committed all the same
 	case a.late(deadline):
-		return a.back(a.o.cfg.Now())
+		return a.back(a.o.cfg.Now(), errLate)
 	}
 	return a.send(part, deadline)
 }
@@ -169,10 +169,10 @@ func partKey(w *store.Work) string {
 func (a *attempt) unplanned(err error) outcome {
 	a.log(err, a.o.cfg.Now())
 	if verdicts[parley.KindOf(err)] == verdictFail {
-		return a.end(parley.Reason(err))
+		return a.end(parley.KindOf(err), parley.Reason(err))
 	}
 	if a.item.faults++; a.item.faults >= faultsAllowed {
-		return a.end(reasonInternal)
+		return a.end(parley.KindInternal, reasonInternal)
 	}
 	out := a.outcome()
 	out.again, a.item.due, a.item.paced = true, a.o.cfg.Now().Add(backOff(a.item.faults)), false
@@ -190,6 +190,9 @@ func (a *attempt) claim(plan []store.Planned) (deadline time.Time, err error) {
 	w.Claimed(c)
 	return deadline, err
 }
+
+// errLate is why a part that was claimed goes back without having left.
+var errLate = parley.Errorf(parley.KindUnavailable, "it was given back before it left")
 
 // late reports whether the claimed part should not leave: we are stopping, the
 // company has gone to another node, or the commit took so long that a request

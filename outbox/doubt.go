@@ -23,6 +23,9 @@ const (
 	crashesAllowed = 3
 )
 
+// reasonDoubt is why a part is sent again under its key.
+const reasonDoubt = "the outcome is not known; the messenger tells a repetition by its key"
+
 const reasonCrashed = "given up after several tries that ended without an outcome, the message may have arrived"
 
 // doubt begins after a send whose outcome is not known. The row stays claimed
@@ -83,13 +86,14 @@ func (a *attempt) weigh(spec connector.Spec) outcome {
 	case arrived:
 		return a.finish(&store.Finish{Result: store.Delivered, Sent: sent})
 	case spec.Keyed && a.crashes():
-		return a.end(reasonCrashed)
+		return a.end(parley.KindUncertain, reasonCrashed)
 	case spec.Keyed && keyStillValid(a.item.since, now):
-		return a.finish(&store.Finish{Result: store.Retry, At: now.Add(backOff(w.Job.Attempt)), Spent: true, Crash: a.item.crashed})
+		return a.finish(&store.Finish{Result: store.Retry, At: now.Add(backOff(w.Job.Attempt)), Spent: true, Crash: a.item.crashed,
+			Kind: parley.KindUncertain, Reason: reasonDoubt})
 	case spec.Receipts && a.waited() < ProofWait:
 		return a.lookAgain(min(proofFirst<<min(a.item.checks, 10), proofMax, ProofWait-a.waited()))
 	}
-	return a.end(parley.UnknownOutcome)
+	return a.end(parley.KindUncertain, parley.UnknownOutcome)
 }
 
 // crashes reports whether this part looks like what ends the process each time.

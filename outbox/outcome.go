@@ -71,16 +71,16 @@ func (a *attempt) conclude(sent connector.Sent, err error) outcome {
 	}
 	switch verdicts[parley.KindOf(err)] {
 	case verdictFail:
-		return a.end(parley.Reason(err))
+		return a.end(parley.KindOf(err), parley.Reason(err))
 	case verdictWait:
 		if wait == 0 {
 			wait = throttleWait
 		}
-		return a.back(now.Add(wait + rand.N(min(wait/4, time.Second)+1)))
+		return a.back(now.Add(wait+rand.N(min(wait/4, time.Second)+1)), err)
 	case verdictRetry:
-		return a.retry(now.Add(max(wait, backOff(a.item.work.Job.Attempt))))
+		return a.retry(now.Add(max(wait, backOff(a.item.work.Job.Attempt))), err)
 	case verdictHold:
-		return a.back(now)
+		return a.back(now, err)
 	}
 	return a.doubt(now)
 }
@@ -89,24 +89,25 @@ func (a *attempt) conclude(sent connector.Sent, err error) outcome {
 // whoever owns the company after its deadline looks for proof.
 func (a *attempt) interrupted(err error) outcome {
 	if parley.KindOf(err) == parley.KindUnavailable {
-		return a.back(a.o.cfg.Now())
+		return a.back(a.o.cfg.Now(), err)
 	}
 	return a.outcome()
 }
 
 // back makes the job ready again at a time, as if it had not been tried.
-func (a *attempt) back(at time.Time) outcome {
-	return a.finish(&store.Finish{Result: store.Retry, At: at})
+func (a *attempt) back(at time.Time, err error) outcome {
+	return a.finish(&store.Finish{Result: store.Retry, At: at, Kind: parley.KindOf(err), Reason: parley.Reason(err)})
 }
 
 // retry makes the job ready again at a time; the attempt counts.
-func (a *attempt) retry(at time.Time) outcome {
-	return a.finish(&store.Finish{Result: store.Retry, At: at, Spent: true})
+func (a *attempt) retry(at time.Time, err error) outcome {
+	return a.finish(&store.Finish{Result: store.Retry, At: at, Spent: true, Kind: parley.KindOf(err), Reason: parley.Reason(err)})
 }
 
-// end ends the job undelivered.
-func (a *attempt) end(reason string) outcome {
-	return a.finish(&store.Finish{Result: store.Failed, Reason: partReason(a.item.work, reason)})
+// end ends the job undelivered. The kind is empty if it was not an error that
+// ended it.
+func (a *attempt) end(kind parley.Kind, reason string) outcome {
+	return a.finish(&store.Finish{Result: store.Failed, Kind: kind, Reason: partReason(a.item.work, reason)})
 }
 
 // partReason says which part of several it was, unless it was the first: then

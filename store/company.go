@@ -138,19 +138,7 @@ func (tx *Tx) createCompany(user parley.UserID, c parley.CompanyChange) (parley.
 	if c.WebhookURL != nil {
 		url = *c.WebhookURL
 	}
-	return id, tx.createEndpoint(id, url)
-}
-
-func (tx *Tx) createEndpoint(company parley.CompanyID, url string) error {
-	id := parley.EndpointID(tx.ids.take())
-	secret, err := tx.db.keys.Seal([]byte(newWebhookSecret().Reveal()), endpointSecret(company, id))
-	if err != nil {
-		return err
-	}
-	_, err = tx.Exec("INSERT INTO endpoint (id, company_id, shard, main, url, secret, cursor, created_at) VALUES ($1, $2, $3, 1, $4, $5, 0, $6)",
-		int64(id), int64(company), int64(company.Shard()), url, secret, millis(tx.now))
-	tx.endpoints = append(tx.endpoints, endpointRef{company, id})
-	return err
+	return id, tx.insertEndpoint(&parley.Endpoint{Company: id, Main: true, URL: url})
 }
 
 func blankIsNull(s *string) any {
@@ -195,38 +183,52 @@ func (db *DB) UpdateCompany(ctx context.Context, id parley.CompanyID, c parley.C
 // address goes is parked; a first address starts with new events.
 func (tx *Tx) setURL(company parley.CompanyID, url string) error {
 	var id parley.EndpointID
-	var old string
-	var cursor, last int64
-	err := tx.one(`SELECT e.id, e.url, e.cursor, l.seq FROM endpoint e JOIN company_log l ON l.company_id = e.company_id
-		WHERE e.company_id = $1 AND e.main = 1`+tx.db.dialect.forUpdate(), []any{int64(company)}, &id, &old, &cursor, &last)
+	var last int64
+	err := tx.one(`SELECT e.id, l.seq FROM endpoint e JOIN company_log l ON l.company_id = e.company_id
+		WHERE e.company_id = $1 AND e.main = 1`+tx.db.dialect.forUpdate(), []any{int64(company)}, &id, &last)
 	if err != nil {
 		return err
 	}
-	if old != "" && url == "" {
-		if err := tx.parkOpen(id, company, cursor); err != nil {
+	e, err := tx.endpointOf(company, id)
+	if err != nil {
+		return err
+	}
+	if e.URL != "" && url == "" {
+		if err := tx.parkOpen(&e); err != nil {
 			return err
 		}
 	}
-	if old == "" || url == "" {
-		cursor = last
+	if e.URL == "" || url == "" {
+		e.Cursor = last
 		// A delivery that was under way may have blocked one since it was parked.
 		if _, err := tx.Exec("DELETE FROM blocked_stream WHERE endpoint_id = $1", int64(id)); err != nil {
 			return err
 		}
 	}
-	_, err = tx.Exec("UPDATE endpoint SET url = $2, cursor = $3 WHERE id = $1", int64(id), url, cursor)
+	if e.URL == "" && url != "" {
+		e.CreatedAt = tx.now // it gets nothing that is older
+	}
+	_, err = tx.Exec("UPDATE endpoint SET url = $2, cursor = $3, created_at = $4 WHERE id = $1", int64(id), url, e.Cursor, millis(e.CreatedAt))
 	return err
 }
 
 // parkOpen turns everything that an endpoint would have been sent, and has not
 // taken, into dead letters.
-func (tx *Tx) parkOpen(id parley.EndpointID, company parley.CompanyID, cursor int64) error {
+func (tx *Tx) parkOpen(e *parley.Endpoint) error {
+	args := []any{int64(e.ID), int64(e.Company), e.Cursor, millis(tx.now)}
+	wanted := ""
+	if n := len(e.Kinds); n > 0 {
+		wanted = " AND v.kind IN (" + placeholders(len(args)+1, n) + ")"
+		for _, k := range e.Kinds {
+			args = append(args, string(k))
+		}
+	}
 	_, err := tx.Exec(`INSERT INTO dead_letter (endpoint_id, seq, company_id, stream, kind, reason, attempts, parked_at, replay_at, replayed_at)
 		SELECT CAST($1 AS BIGINT), v.seq, v.company_id, v.stream, v.kind, 'webhook_url was cleared', 0, CAST($4 AS BIGINT), 0, 0 FROM event v
 		WHERE v.company_id = $2 AND (v.seq > $3 OR EXISTS (SELECT 1 FROM blocked_stream b
-			WHERE b.endpoint_id = $1 AND b.stream = v.stream AND b.head <= v.seq))
+			WHERE b.endpoint_id = $1 AND b.stream = v.stream AND b.head <= v.seq))`+wanted+`
 		AND (v.kind NOT IN (`+extensions+`) OR EXISTS (SELECT 1 FROM company c WHERE c.id = $2 AND c.extended_events = 1))
-		ON CONFLICT (endpoint_id, seq) DO NOTHING`, int64(id), int64(company), cursor, millis(tx.now))
+		ON CONFLICT (endpoint_id, seq) DO NOTHING`, args...)
 	return err
 }
 

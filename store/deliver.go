@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/parley-im/parley"
-	"github.com/parley-im/parley/seal"
 )
 
 // A deliverItem is a change of an endpoint's state on its way into the rows.
@@ -14,7 +13,7 @@ type deliverItem struct {
 }
 
 // Deliver stores how far an endpoint got. KindConflict: another node owns the
-// company.
+// company, or the endpoint was deleted.
 func (db *DB) Deliver(ctx context.Context, in *Delivery) error {
 	i := &deliverItem{item: item{call: newCall(1)}, in: in}
 	return db.run(ctx, in.Company, &i.item, func(q *batch) { q.delivers = append(q.delivers, i) })
@@ -33,8 +32,11 @@ func (tx *Tx) deliverAll(items []*deliverItem) error {
 			i.err = errFenced
 			continue
 		}
-		if err := tx.deliverOne(i.in); err != nil {
+		if i.err, err = tx.deliverOne(i.in); err != nil {
 			return err
+		}
+		if i.err != nil {
+			continue
 		}
 		newest[i.in.Endpoint] = max(newest[i.in.Endpoint], i.in.Cursor)
 	}
@@ -48,13 +50,32 @@ func (tx *Tx) deliverAll(items []*deliverItem) error {
 	return rows.run(tx, nil)
 }
 
-func (tx *Tx) deliverOne(d *Delivery) error {
+// deliverOne stores what is more than a cursor. The first error is the item's own.
+func (tx *Tx) deliverOne(d *Delivery) (refused, err error) {
+	if refused, err := tx.deleted(d); refused != nil || err != nil {
+		return refused, err
+	}
 	for _, step := range []func(*Delivery) error{tx.block, tx.unblock, tx.park, tx.attempted, tx.replayed} {
 		if err := step(d); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return nil, nil
+}
+
+var errDeleted = parley.Errorf(parley.KindConflict, "the endpoint was deleted")
+
+// deleted refuses rows about an endpoint that is not there any more.
+func (tx *Tx) deleted(d *Delivery) (refused, err error) {
+	if d.Block == nil && d.Park == nil && d.Attempt == nil {
+		return nil, nil
+	}
+	var there int
+	err = tx.one("SELECT 1 FROM endpoint WHERE id = $1", []any{int64(d.Endpoint)}, &there)
+	if noRow(err) {
+		return errDeleted, nil
+	}
+	return nil, err
 }
 
 func (tx *Tx) block(d *Delivery) error {
@@ -114,82 +135,21 @@ func (tx *Tx) replayed(d *Delivery) error {
 	return err
 }
 
-const endpointColumns = "e.id, e.company_id, e.url, e.secret, e.cursor, c.extended_events"
-
-const endpointTables = " FROM endpoint e JOIN company c ON c.id = e.company_id"
-
-// endpointLagging goes behind endpointTables.
-const endpointLagging = ` JOIN company_log l ON l.company_id = e.company_id
-	WHERE e.url <> '' AND (e.cursor < l.seq
-		OR EXISTS (SELECT 1 FROM blocked_stream b WHERE b.endpoint_id = e.id)
-		OR EXISTS (SELECT 1 FROM dead_letter d WHERE d.endpoint_id = e.id AND d.replay_at > 0))`
-
-func (db *DB) scanEndpoint(scan scanFunc) (parley.Endpoint, error) {
-	var e parley.Endpoint
-	var secret []byte
-	var extended int64
-	if err := scan(&e.ID, &e.Company, &e.URL, &secret, &e.Cursor, &extended); err != nil {
-		return e, err
-	}
-	e.Extended = extended != 0
-	plain, err := db.keys.Open(secret, endpointSecret(e.Company, e.ID))
-	e.Secret = parley.Secret(plain)
-	return e, err
-}
-
-// endpointSecret is where an endpoint's secret is sealed for.
-func endpointSecret(company parley.CompanyID, id parley.EndpointID) seal.Location {
-	return seal.Location{Table: "endpoint", Company: int64(company), Row: text(int64(id)), Column: "secret"}
-}
-
-// LaggingEndpoints returns endpoints with an address and something to deliver:
-// events past the cursor, blocked streams, or replays. In the order of ids.
-func (db *DB) LaggingEndpoints(ctx context.Context, after parley.EndpointID, limit int) ([]parley.Endpoint, error) {
-	var list []parley.Endpoint
-	err := db.read(ctx, "SELECT "+endpointColumns+endpointTables+endpointLagging+" AND e.id > $1 ORDER BY e.id LIMIT $2", []any{int64(after), limit}, func(scan scanFunc) error {
-		e, err := db.scanEndpoint(scan)
-		list = append(list, e)
-		return err
-	})
-	return list, err
-}
-
-// Endpoint returns an endpoint. KindNotFound if there is none.
-func (db *DB) Endpoint(ctx context.Context, id parley.EndpointID) (parley.Endpoint, error) {
-	return db.endpointWhere(ctx, "e.id = $1", int64(id))
-}
-
-// MainEndpoint returns the endpoint whose address is the company's webhook_url.
-func (db *DB) MainEndpoint(ctx context.Context, company parley.CompanyID) (parley.Endpoint, error) {
-	return db.endpointWhere(ctx, "e.company_id = $1 AND e.main = 1", int64(company))
-}
-
-func (db *DB) endpointWhere(ctx context.Context, where string, arg any) (parley.Endpoint, error) {
-	var e parley.Endpoint
-	found := false
-	err := db.read(ctx, "SELECT "+endpointColumns+endpointTables+" WHERE "+where, []any{arg}, func(scan scanFunc) (err error) {
-		found = true
-		e, err = db.scanEndpoint(scan)
-		return err
-	})
-	if err == nil && !found {
-		err = parley.Errorf(parley.KindNotFound, "Endpoint not found")
-	}
-	return e, err
-}
-
 // BlockedStreams returns an endpoint's blocked streams, the oldest head first.
 func (db *DB) BlockedStreams(ctx context.Context, endpoint parley.EndpointID) ([]parley.BlockedStream, error) {
+	return db.blockedStreams(ctx, "endpoint_id = $1 ORDER BY head", int64(endpoint))
+}
+
+func (db *DB) blockedStreams(ctx context.Context, where string, args ...any) ([]parley.BlockedStream, error) {
 	var list []parley.BlockedStream
-	err := db.read(ctx, "SELECT stream, head, attempt, next_at FROM blocked_stream WHERE endpoint_id = $1 ORDER BY head",
-		[]any{int64(endpoint)}, func(scan scanFunc) error {
-			b := parley.BlockedStream{Endpoint: endpoint}
-			var next int64
-			err := scan(&b.Stream, &b.Head, &b.Attempt, &next)
-			b.NextAt = moment(next)
-			list = append(list, b)
-			return err
-		})
+	err := db.read(ctx, "SELECT endpoint_id, stream, head, attempt, next_at FROM blocked_stream WHERE "+where, args, func(scan scanFunc) error {
+		var b parley.BlockedStream
+		var next int64
+		err := scan(&b.Endpoint, &b.Stream, &b.Head, &b.Attempt, &next)
+		b.NextAt = moment(next)
+		list = append(list, b)
+		return err
+	})
 	return list, err
 }
 
@@ -214,9 +174,10 @@ func (db *DB) Replays(ctx context.Context, endpoint parley.EndpointID, limit int
 	return db.letters(ctx, "endpoint_id = $1 AND replay_at > 0 ORDER BY seq LIMIT $2", int64(endpoint), limit)
 }
 
-// DeadLetters lists a company's dead letters by the number of their event.
+// DeadLetters lists a company's dead letters by the number of their event, and
+// those of one event by their endpoint, which is the second key of the page.
 func (db *DB) DeadLetters(ctx context.Context, company parley.CompanyID, p Page) ([]parley.DeadLetter, error) {
-	return db.letters(ctx, "company_id = $3"+p.where("seq"), p.args(int64(company))...)
+	return db.letters(ctx, "company_id = $3"+p.whereBoth("seq", "endpoint_id", "$4"), p.args(int64(company), p.Then)...)
 }
 
 // Replay asks for dead letters to be tried again: those given, or all that were
@@ -240,37 +201,5 @@ func (db *DB) Replay(ctx context.Context, company parley.CompanyID, endpoint par
 			tx.wakeEndpoints(company)
 		}
 		return n, err
-	})
-}
-
-func (tx *Tx) wakeEndpoints(company parley.CompanyID) {
-	_ = tx.Query("SELECT id FROM endpoint WHERE company_id = $1", []any{int64(company)}, func(scan scanFunc) error {
-		e := endpointRef{company: company}
-		err := scan(&e.id)
-		tx.endpoints = append(tx.endpoints, e)
-		return err
-	}) // a poll finds them as well
-}
-
-// RotateEndpointSecret replaces the secret that signs the company's deliveries,
-// and returns the new one. KindNotFound if there is no such company.
-func (db *DB) RotateEndpointSecret(ctx context.Context, company parley.CompanyID) (parley.Secret, error) {
-	return txResult(ctx, db, company, func(tx *Tx) (parley.Secret, error) {
-		var id parley.EndpointID
-		err := tx.one("SELECT id FROM endpoint WHERE company_id = $1 AND main = 1", []any{int64(company)}, &id)
-		if noRow(err) {
-			return "", parley.Errorf(parley.KindNotFound, "Company not found")
-		}
-		if err != nil {
-			return "", err
-		}
-		secret := newWebhookSecret()
-		sealed, err := db.keys.Seal([]byte(secret.Reveal()), endpointSecret(company, id))
-		if err != nil {
-			return "", err
-		}
-		tx.endpoints = append(tx.endpoints, endpointRef{company, id})
-		_, err = tx.Exec("UPDATE endpoint SET secret = $2 WHERE id = $1", int64(id), sealed)
-		return secret, err
 	})
 }

@@ -53,7 +53,7 @@ func (tx *Tx) finishAll(items []*finishItem) error {
 	if err := f.convs.loadByID(ids); err != nil {
 		return err
 	}
-	for _, step := range []func([]*finishItem) error{f.deliver, f.conclude, f.early, f.settleEchoes, f.next} {
+	for _, step := range []func([]*finishItem) error{f.deliver, f.conclude, f.early, f.settleEchoes, f.next, f.tx.recordAttempts} {
 		if err := step(items); err != nil {
 			return err
 		}

@@ -13,7 +13,7 @@ type Kept string
 // The sorts of rows that Clean deletes.
 const (
 	KeptEvents      Kept = "events"       // of the log, with their dead letters that were replayed
-	KeptAttempts    Kept = "attempts"     // of webhooks
+	KeptAttempts    Kept = "attempts"     // of webhooks, and of jobs
 	KeptQuarantine  Kept = "quarantine"   // what could not be taken
 	KeptDeadLetters Kept = "dead_letters" // replayed or not, unless a replay is asked for
 	KeptIdempotency Kept = "idempotency"  // keys and their answers
@@ -53,7 +53,8 @@ func (db *DB) OldRows(ctx context.Context, before Cutoffs, after parley.CompanyI
 	err := db.read(ctx, `SELECT l.company_id,
 		CASE WHEN EXISTS (SELECT 1 FROM dead_letter d WHERE d.company_id = l.company_id AND d.parked_at < $3 AND d.replay_at = 0) THEN 1 ELSE 0 END,
 		CASE WHEN EXISTS (SELECT 1 FROM event v WHERE v.company_id = l.company_id AND v.seq = l.first_seq AND v.created_at < $4) THEN 1 ELSE 0 END,
-		CASE WHEN EXISTS (SELECT 1 FROM webhook_attempt a WHERE a.company_id = l.company_id AND a.created_at < $5) THEN 1 ELSE 0 END,
+		CASE WHEN EXISTS (SELECT 1 FROM webhook_attempt a WHERE a.company_id = l.company_id AND a.created_at < $5)
+			OR EXISTS (SELECT 1 FROM job_attempt t WHERE t.company_id = l.company_id AND t.created_at < $5) THEN 1 ELSE 0 END,
 		CASE WHEN EXISTS (SELECT 1 FROM quarantine q WHERE q.company_id = l.company_id AND q.created_at < $6) THEN 1 ELSE 0 END
 		FROM company_log l WHERE l.company_id > $1 ORDER BY l.company_id LIMIT $2`, args, func(scan scanFunc) error {
 		var o OldRows
@@ -86,9 +87,18 @@ func (db *DB) Clean(ctx context.Context, company parley.CompanyID, grant parley.
 		case sort.Shared():
 			return tx.Exec(cleanText(sort), millis(before), CleanBatch)
 		}
-		return tx.Exec(cleanText(sort), millis(before), CleanBatch, int64(company))
+		n, err := tx.Exec(cleanText(sort), millis(before), CleanBatch, int64(company))
+		if err != nil || sort != KeptAttempts || n == CleanBatch {
+			return n, err
+		}
+		more, err := tx.Exec(cleanJobAttempts, millis(before), CleanBatch-n, int64(company))
+		return n + more, err
 	})
 }
+
+// cleanJobAttempts goes with KeptAttempts.
+const cleanJobAttempts = `DELETE FROM job_attempt WHERE (job_id, number) IN (SELECT job_id, number FROM job_attempt
+	WHERE company_id = $3 AND created_at < $1 ORDER BY created_at LIMIT $2)`
 
 // cleanText is the statement that deletes the oldest rows of a sort. Each finds
 // them by an index on their age.

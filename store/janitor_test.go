@@ -272,6 +272,10 @@ func TestCleanRows(t *testing.T) {
 		add   func(w *world, n int)
 	}{
 		{store.KeptAttempts, "webhook_attempt", func(w *world, n int) { w.deliver(store.Delivery{Attempt: &parley.Attempt{Seq: 1, Number: n}}) }},
+		{store.KeptAttempts, "job_attempt", func(w *world, n int) {
+			job := w.accept(store.Accept{First: &store.First{External: fmt.Sprint(n), PublicID: fmt.Sprint(n)}, Text: "x"}).Job
+			w.finish(w.claim(job.ID), store.Finish{Result: store.Retry, At: when})
+		}},
 		{store.KeptQuarantine, "quarantine", func(w *world, _ int) {
 			if err := w.db.Quarantine(w.t.Context(), store.Quarantined{Company: w.company, Channel: w.ch.ID}); err != nil {
 				w.t.Fatal(err)
@@ -284,7 +288,7 @@ func TestCleanRows(t *testing.T) {
 		{store.KeptReceipts, "receipt", func(w *world, n int) { w.ack("1", fmt.Sprint("unknown", n), parley.AckRead) }},
 	}
 	for _, tt := range tests {
-		t.Run(string(tt.sort), func(t *testing.T) {
+		t.Run(string(tt.sort)+" "+tt.table, func(t *testing.T) {
 			t.Parallel()
 			eachClock(t, func(t *testing.T, w *world, c *clock) {
 				count := func() int { return w.rows(tt.table) }
@@ -462,7 +466,7 @@ func TestCleanPlans(t *testing.T) {
 	w := newWorld(t, db)
 	w.cleanAll(when)
 	steps := fmt.Sprint(plans(t, w, watch))
-	for _, index := range []string{"echo_age", "receipt_age", "idempotency_age", "quarantine_age", "webhook_attempt_age", "dead_letter_age",
+	for _, index := range []string{"echo_age", "receipt_age", "idempotency_age", "quarantine_age", "webhook_attempt_age", "job_attempt_age", "dead_letter_age",
 		"dead_letter_kept", "blocked_stream_head"} {
 		if !strings.Contains(steps, "INDEX "+index) {
 			t.Errorf("nothing uses the index %s", index)

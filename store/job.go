@@ -287,7 +287,7 @@ var errNotReady = parley.Errorf(parley.KindConflict, "the job is not ready any m
 // claimAll commits a batch of claims.
 func (tx *Tx) claimAll(items []*claimItem) error {
 	rows := table{before: `UPDATE job SET state = 'sending', attempt = attempt + 1, crashes = crashes + 1, term = v.column3,
-		deadline_at = v.column4, plan = CASE WHEN v.column5 = '' THEN plan ELSE v.column5 END FROM (`, types: "iiiit",
+		deadline_at = v.column4, plan = CASE WHEN v.column5 = '' THEN plan ELSE v.column5 END, claimed_at = v.column6 FROM (`, types: "iiiiti",
 		after: ") AS v WHERE job.id = v.column1 AND job.part = v.column2 AND job.state = 'ready' RETURNING job.id"}
 	first := map[parley.JobID]bool{} // a second claim of the same job in this batch fails
 	for _, i := range items {
@@ -309,7 +309,7 @@ func (tx *Tx) claimAll(items []*claimItem) error {
 			text, _ := json.Marshal(i.in.Plan) // plain data
 			plan = string(text)
 		}
-		rows.add(int64(i.in.Job), int64(i.in.Part), int64(i.in.Grant.Term), millis(i.in.Deadline), plan)
+		rows.add(int64(i.in.Job), int64(i.in.Part), int64(i.in.Grant.Term), millis(i.in.Deadline), plan, millis(tx.now))
 	}
 	claimed := map[parley.JobID]bool{}
 	err := rows.run(tx, func(scan scanFunc) error {

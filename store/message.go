@@ -75,6 +75,7 @@ func scanMessage(scan scanFunc, m *parley.Message, more ...any) error {
 // A Page is a walk through a list by key.
 type Page struct {
 	After int64 // the last id of the page before; 0 is the first page
+	Then  int64 // the last second key of the page before, in lists that have two
 	Desc  bool
 	Limit int
 }
@@ -86,6 +87,14 @@ func (p Page) where(column string) string {
 		return " AND " + column + " < $1 ORDER BY " + column + " DESC LIMIT $2"
 	}
 	return " AND " + column + " > $1 ORDER BY " + column + " LIMIT $2"
+}
+
+// whereBoth is where for two key columns, the parameter of the second one given.
+func (p Page) whereBoth(first, second, then string) string {
+	if p.Desc {
+		return " AND " + first + " <= $1 AND (" + first + " < $1 OR " + second + " < " + then + ") ORDER BY " + first + " DESC, " + second + " DESC LIMIT $2"
+	}
+	return " AND " + first + " >= $1 AND (" + first + " > $1 OR " + second + " > " + then + ") ORDER BY " + first + ", " + second + " LIMIT $2"
 }
 
 func (p Page) args(more ...any) []any {

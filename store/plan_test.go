@@ -45,11 +45,29 @@ func exercise(t *testing.T, w *world) {
 	replay(t, w, nil)
 	replay(t, w, []int64{1})
 	lists(t, w, conv)
+	timelines(t, w, conv, job.Message)
 	w.setURL("")
 	if err := w.db.SaveSessionState(ctx, w.company, w.ch.ID, w.grant, "k", []byte("v")); err != nil {
 		t.Error(err)
 	}
 	w.cleanAll(time.Now().Add(time.Hour))
+}
+
+// timelines uses a second endpoint, and the way of a message.
+func timelines(t *testing.T, w *world, conv parley.ConversationID, message parley.MessageID) {
+	t.Helper()
+	made := w.addEndpoint("https://example.com/b", parley.EventMessageNew)
+	tl := w.timeline(conv, message)
+	if len(tl.Events) == 0 || len(tl.Attempts) == 0 {
+		t.Errorf("the timeline has nothing: %+v", tl)
+	}
+	kinds := []parley.EventKind{parley.EventMessageNew}
+	if _, err := w.db.UpdateEndpoint(t.Context(), w.company, w.endpoint().ID, store.EndpointChange{Kinds: &kinds}); err != nil {
+		t.Error(err)
+	}
+	if err := w.db.DeleteEndpoint(t.Context(), w.company, made.ID); err != nil {
+		t.Error(err)
+	}
 }
 
 func lists(t *testing.T, w *world, conv parley.ConversationID) {
@@ -94,7 +112,7 @@ func lists(t *testing.T, w *world, conv parley.ConversationID) {
 // big are the tables that grow with what happens, by the names that statements
 // give them.
 var big = map[string]bool{"message": true, "event": true, "job": true, "seen": true, "conversation": true, "contact": true, "idempotency": true,
-	"receipt": true, "echo": true, "blocked_stream": true, "webhook_attempt": true, "dead_letter": true, "quarantine": true}
+	"receipt": true, "echo": true, "blocked_stream": true, "job_attempt": true, "webhook_attempt": true, "dead_letter": true, "quarantine": true}
 
 // openOnly are indexes on open work alone, which may be read whole.
 var openOnly = []string{"job_open", "job_ready", "job_sending", "job_channel", "dead_letter_open"}
@@ -202,7 +220,9 @@ func TestRowWrites(t *testing.T) {
 			receive(t, db, in...)
 		}, map[string]int{"": 3*64 + 1}},
 		{"sent in one part", func() { w.finish(w.claim(w.say(conv, "x").ID), delivered("p1")) },
-			map[string]int{"": 7 + 1, "UPDATE company_log SET": 1}},
+			map[string]int{"": 7 + 1, "UPDATE company_log SET": 1, "INSERT INTO job_attempt": 0}},
+		{"put off once", func() { w.finish(w.claim(w.say(conv, "x").ID), store.Finish{Result: store.Retry, At: when}) },
+			map[string]int{"": 5, "INSERT INTO job_attempt": 1}},
 		{"a receipt", func() { w.ack("1", "p1", parley.AckRead) }, map[string]int{"": 3}},
 	}
 	for _, tt := range tests {

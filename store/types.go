@@ -121,7 +121,8 @@ type Finish struct {
 	Work   *Work // as claimed
 	Grant  parley.Grant
 	Result Result
-	Reason string         // for people, with Failed
+	Reason string         // for people, unless Delivered
+	Kind   parley.Kind    // of the error, unless Delivered; empty if there was none
 	At     time.Time      // when it is due again, with Retry
 	Spent  bool           // with Retry: the attempt counts; not so when throttled or shut down
 	Crash  bool           // with Retry: nobody knows how the attempt ended; the claim counts as a crash

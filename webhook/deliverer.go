@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -163,6 +164,16 @@ func (d *Deliverer) learn(company parley.CompanyID, id parley.EndpointID) {
 		}
 	}
 	d.known[company] = append(d.known[company], id)
+}
+
+// unlearn forgets an endpoint that was deleted, so that no event asks for it.
+func (d *Deliverer) unlearn(company parley.CompanyID, id parley.EndpointID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if known, ok := d.known[company]; ok {
+		// A copy: the list may be in use.
+		d.known[company] = slices.DeleteFunc(slices.Clone(known), func(k parley.EndpointID) bool { return k == id })
+	}
 }
 
 // owner returns the running owner of an endpoint, started if need be; nil when

@@ -209,6 +209,12 @@ func (m *memory) Deliver(ctx context.Context, d *store.Delivery) error {
 		return parley.Errorf(parley.KindConflict, "another node owns the company")
 	}
 	m.delivers++
+	if m.endpoints[d.Endpoint] == nil { // it was deleted
+		if d.Block != nil || d.Park != nil || d.Attempt != nil {
+			return parley.Errorf(parley.KindConflict, "the endpoint was deleted")
+		}
+		return nil
+	}
 	m.apply(d)
 	return nil
 }

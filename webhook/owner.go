@@ -147,7 +147,11 @@ func (o *owner) open(ctx context.Context) (bool, error) {
 	}
 	// The cursor first: only an owner moves rows, and nobody else owns this one.
 	ep, err := o.d.cfg.Store.Endpoint(ctx, o.id)
-	if parley.KindOf(err) == parley.KindNotFound || err == nil && ep.URL == "" {
+	if parley.KindOf(err) == parley.KindNotFound {
+		o.d.unlearn(o.company, o.id)
+		return false, nil
+	}
+	if err == nil && ep.URL == "" {
 		return false, nil
 	}
 	if err != nil {

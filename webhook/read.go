@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/parley-im/parley"
@@ -66,7 +67,8 @@ func (o *owner) reread(ctx context.Context) bool {
 }
 
 func (o *owner) differs(ep *parley.Endpoint) bool {
-	return ep.URL != o.endpoint.URL || ep.Secret != o.endpoint.Secret || ep.Extended != o.endpoint.Extended || ep.Cursor > o.window.base
+	was := &o.endpoint
+	return ep.URL != was.URL || ep.Secret != was.Secret || ep.Extended != was.Extended || !slices.Equal(ep.Kinds, was.Kinds) || ep.Cursor > o.window.base
 }
 
 // accept takes over the endpoint's row. It reports false when the row was moved
@@ -168,7 +170,7 @@ func (o *owner) take(e *parley.Event) {
 	if e.Seq <= o.window.top() {
 		return
 	}
-	if !o.wants(e) {
+	if !o.endpoint.Wants(e.Kind) {
 		o.window.add(e.Seq, 0)
 		return
 	}
@@ -186,9 +188,6 @@ func (o *owner) take(e *parley.Event) {
 	}
 	o.arrange(s)
 }
-
-// wants reports whether the endpoint gets events of that kind at all.
-func (o *owner) wants(e *parley.Event) bool { return o.endpoint.Extended || !e.Kind.Extension() }
 
 // enqueue keeps the body if the stream could need it soon and there is room.
 func (o *owner) enqueue(s *stream, e *parley.Event) {
@@ -226,7 +225,7 @@ func (o *owner) unload(s *stream) {
 // fill makes sure that the stream's next event is in memory. It reports false if
 // the store failed; without an event left the queue stays empty.
 func (o *owner) fill(ctx context.Context, s *stream, now time.Time) bool {
-	for len(s.queue) == 0 && s.tail > s.after {
+	for o.skip(s); len(s.queue) == 0 && s.tail > s.after; {
 		limit := o.d.bounds.drainEvents
 		if s.attempt > 0 {
 			limit = 1 // it may well fail again
@@ -240,14 +239,23 @@ func (o *owner) fill(ctx context.Context, s *stream, now time.Time) bool {
 	return true
 }
 
+// skip passes over events that were queued and are not wanted any more.
+func (o *owner) skip(s *stream) {
+	for len(s.queue) > 0 && !o.endpoint.Wants(s.queue[0].kind) {
+		o.window.settle(o.pop(s).seq)
+	}
+}
+
 func (o *owner) found(s *stream, events []parley.Event, all bool) {
 	for i := range events {
 		switch e := &events[i]; {
-		case o.wants(e):
+		case o.endpoint.Wants(e.Kind):
 			o.push(s, e)
 		case len(s.queue) == 0:
-			s.after, s.head = e.Seq, e.Seq+1
+			s.pass(e.Seq)
 			o.window.settle(e.Seq)
+		default:
+			o.window.settle(e.Seq) // before those that it follows: nothing of it is open
 		}
 	}
 	if all {

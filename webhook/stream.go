@@ -62,12 +62,17 @@ func (s *stream) pop() item {
 	it := s.queue[0]
 	s.queue[0] = item{}
 	s.queue = s.queue[1:]
-	s.after, s.attempt, s.nextAt = it.seq, 0, time.Time{}
-	s.head = it.seq + 1
+	s.pass(it.seq)
 	if len(s.queue) > 0 {
 		s.head = s.queue[0].seq
 	}
 	return it
+}
+
+// pass notes that everything up to an event is settled. What was held against the
+// head is not held against what follows it.
+func (s *stream) pass(seq int64) {
+	s.after, s.head, s.attempt, s.nextAt = seq, seq+1, 0, time.Time{}
 }
 
 // row returns the row as it should be now.

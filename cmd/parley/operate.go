@@ -179,14 +179,15 @@ func (c *deadlettersList) Run(ctx context.Context, out console) error {
 
 type deadlettersReplay struct {
 	place
-	Company int64   `required:"" help:"The company." placeholder:"ID"`
-	Events  []int64 `arg:"" optional:"" help:"Numbers of events as list shows them; none is all that were not replayed."`
+	Company  int64   `required:"" help:"The company." placeholder:"ID"`
+	Endpoint int64   `help:"Only this endpoint's; without it those of all." placeholder:"ID"`
+	Events   []int64 `arg:"" optional:"" help:"Numbers of events as list shows them; none is all that were not replayed."`
 }
 
 // Run says how many it has asked for. A running gateway delivers them.
 func (c *deadlettersReplay) Run(ctx context.Context, out console) error {
 	return c.with(ctx, func(db *store.DB) error {
-		n, err := db.Replay(ctx, parley.CompanyID(c.Company), 0, c.Events)
+		n, err := db.Replay(ctx, parley.CompanyID(c.Company), parley.EndpointID(c.Endpoint), c.Events)
 		if err == nil {
 			_, err = fmt.Fprintf(out.out, "replaying %d\n", n)
 		}
