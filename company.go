@@ -10,6 +10,15 @@ type User struct {
 	Phone      string // for v2 sign-in; may be empty
 	WebhookURL string // for v2 sign-in codes; may be empty
 	CreatedAt  time.Time
+
+	ChannelPrice int64 // what billing says a channel costs a month, in the smallest unit of money
+}
+
+// A UserChange is what an operator changes of a user; nil fields stay as they are.
+type UserChange struct {
+	Partner           *bool
+	Phone, WebhookURL *string // "" clears
+	ChannelPrice      *int64
 }
 
 // A Company is the tenant: the owner of channels, conversations and endpoints.

@@ -34,7 +34,8 @@ var layers = map[string][]string{
 	"lease":      belowServices,
 	"janitor":    append([]string{"blob"}, belowServices...),
 	"attachment": append([]string{"blob"}, belowServices...),
-	"api":        append([]string{"params", "jsonout", "attachment"}, belowServices...),
+	"signin":     append([]string{"jsonout"}, belowServices...),
+	"api":        append([]string{"params", "jsonout", "attachment", "signin"}, belowServices...),
 }
 
 var belowServices = []string{"store", "connector", "render", "seal", "fetch"}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
@@ -63,6 +64,9 @@ func (s *Server) receive(c *call) (parley.Attachment, error) {
 		}
 		return s.receiveURL(c, b)
 	}
+	if s.maxFile > 0 && c.announced() > s.maxFile {
+		return parley.Attachment{}, fileError(fmt.Sprintf("is larger than %d MiB", s.maxFile>>20))
+	}
 	stream, err := params.Open(c.r, params.Options{MaxBody: s.maxBody, OnFile: func(*params.File) error { return errSecondFile }})
 	if err != nil {
 		return parley.Attachment{}, err
@@ -114,6 +118,12 @@ func fileError(problem string) *params.Error {
 // which have a limit of their own, in bytes.
 const uploadFrame = 64 << 10
 
+// announced is the least size of the request's file, in bytes, as far as the
+// request says how long it is; else 0.
+func (c *call) announced() int64 {
+	return max(c.r.ContentLength-uploadFrame-max(c.server.maxBody, params.DefaultMaxBody), 0)
+}
+
 // receiveFile streams the file from the client into the service.
 func (s *Server) receiveFile(c *call, in *incoming) (parley.Attachment, error) {
 	f := in.stream.File
@@ -127,7 +137,7 @@ func (s *Server) receiveFile(c *call, in *incoming) (parley.Attachment, error) {
 	}
 	req := c.upload(func() bool { return in.voice })
 	req.Name, req.Type = f.Name, f.Type
-	req.AtLeast = max(c.r.ContentLength-uploadFrame-max(s.maxBody, params.DefaultMaxBody), 0)
+	req.AtLeast = c.announced()
 	file, err := s.files.Upload(store.Keeping(c.ctx, c.key), req, in)
 	if in.end != nil && in.end != io.EOF {
 		return parley.Attachment{}, in.end // the request is to blame, whatever became of it

@@ -67,3 +67,37 @@ func (n *tenant) answered(b *testing.B, r *http.Request) {
 		b.Errorf("got %d %s", w.Code, w.Body)
 	}
 }
+
+// BenchmarkFlood compares what an attacker can send with a request that is in
+// order: none of it may cost more.
+func BenchmarkFlood(b *testing.B) {
+	n := newGateway(b, openSQLite(b), func(c *Config) { c.Log = nil }).tenant(b)
+	for _, kind := range []struct {
+		name, method, path, token, contentType, body string
+		want                                         int
+	}{
+		{"valid", http.MethodGet, "/p1/companies", n.token, "", "", http.StatusOK},
+		{"unauthenticated", http.MethodGet, "/p1/companies", "", "", "", http.StatusUnauthorized},
+		{"wrong token", http.MethodGet, "/p1/companies", "wrong", "", "", http.StatusUnauthorized},
+		{"unknown path", http.MethodGet, "/p1/companies/1/nothing/2", n.token, "", "", http.StatusNotFound},
+		{"wrong method", http.MethodPatch, "/p1/companies", n.token, "", "", http.StatusMethodNotAllowed},
+		{"garbage body", http.MethodGet, "/p1/companies", "", "application/json", "\x00{{{[[[\xff", http.StatusUnauthorized},
+		{"garbage body with token", http.MethodGet, "/p1/companies", n.token, "application/json", "\x00{{{[[[\xff", http.StatusBadRequest},
+	} {
+		b.Run(kind.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				r := httptest.NewRequest(kind.method, kind.path, strings.NewReader(kind.body))
+				if kind.token != "" {
+					r.Header.Set("X-Private-Api-Token", kind.token)
+				}
+				r.Header.Set("Content-Type", kind.contentType)
+				w := httptest.NewRecorder()
+				n.server.ServeHTTP(w, r)
+				if w.Code != kind.want {
+					b.Fatalf("got %d %s", w.Code, w.Body)
+				}
+			}
+		})
+	}
+}

@@ -10,7 +10,6 @@ import (
 	"github.com/parley-im/parley"
 	"github.com/parley-im/parley/jsonout"
 	"github.com/parley-im/parley/params"
-	"github.com/parley-im/parley/seal"
 	"github.com/parley-im/parley/store"
 )
 
@@ -28,13 +27,16 @@ type call struct {
 
 	// What the checks found; zero where the path names none.
 	user    parley.User
+	token   []byte // hash of the API token; nil if the user is known otherwise
 	company parley.Company
 	channel *parley.Channel
 	conv    parley.Conversation
 
 	set      *params.Set   // nil until it is read
+	unread   error         // why it cannot be: a body is there only once
 	status   int           // 0 until the answer is written
 	err      error         // what it was, if it is a failure
+	cut      bool          // the answer broke off: so must the connection
 	accepted *parley.Job   // of the message that it made, if somebody traces
 	waited   time.Duration // for events, because the client asked for it
 
@@ -50,14 +52,18 @@ type call struct {
 // handle makes the checks and calls the endpoint. The order of the checks is part
 // of the API: the first that fails is the answer.
 func (s *Server) handle(c *call) error {
-	if first, rest, _ := next(pathOf(c.r)); first == "avatars" && isAvatar(rest) {
+	first, rest, _ := next(pathOf(c.r))
+	if first == "avatars" && isAvatar(rest) {
 		return s.showAvatar(c)
+	}
+	if first == "api" {
+		return s.handleAccount(c)
 	}
 	checks := [...]func(*call) error{
 		s.route,
 		accept,
 		s.authenticate,
-		// A limit on the user's requests belongs here: KindThrottled with RetryAfter.
+		s.limit,
 		s.access,
 		paywall,
 		s.target,
@@ -73,8 +79,11 @@ func (s *Server) handle(c *call) error {
 // route finds the endpoint.
 func (s *Server) route(c *call) error {
 	first, rest, _ := next(pathOf(c.r))
-	if first == "p1" {
+	switch first {
+	case "p1":
 		c.node = s.root.find(rest, &c.ids)
+	case "api":
+		c.node = s.account.find(rest, &c.ids)
 	}
 	if c.node == nil {
 		return errNoRoute
@@ -145,11 +154,13 @@ func mediaRange(media string) (name string, weight float64) {
 
 type userStore interface {
 	UserByToken(ctx context.Context, hash []byte) (parley.User, error)
+	UserByAccessToken(ctx context.Context, hash []byte) (parley.User, error)
 }
 
 var errNoToken = parley.Errorf(parley.KindUnauthorized, "No token provided")
 
-// authenticate finds the user. The body is read only if the token can be nowhere
+// authenticate finds the user: by the API token, else by the access token of a
+// sign-in. The body is read only if the token can be nowhere
 // else, and never if it is a file: uploads have their token outside.
 func (s *Server) authenticate(c *call) error {
 	token := params.Token(c.r, nil)
@@ -158,12 +169,7 @@ func (s *Server) authenticate(c *call) error {
 			token = params.Token(c.r, set)
 		}
 	}
-	if token == "" {
-		return errNoToken
-	}
-	var err error
-	c.user, err = s.store.UserByToken(c.ctx, seal.HashToken(token))
-	return err
+	return s.userBy(c, token)
 }
 
 var errNoCompany = parley.Errorf(parley.KindNotFound, "Company not found")
@@ -206,15 +212,10 @@ func (s *Server) target(c *call) error {
 
 // parameters reads the parameters, from wherever they are.
 func (c *call) parameters() (*params.Set, error) {
-	if c.set != nil {
-		return c.set, nil
+	if c.set == nil && c.unread == nil {
+		c.set, c.unread = params.Read(c.r, params.Options{MaxBody: c.server.maxBody})
 	}
-	set, err := params.Read(c.r, params.Options{MaxBody: c.server.maxBody})
-	if err != nil {
-		return nil, err
-	}
-	c.set = set
-	return set, nil
+	return c.set, c.unread
 }
 
 // bind reads the parameters and starts to bind them.

@@ -1,15 +1,16 @@
-// Package api is the customers' HTTP API: everything below /p1. It reads a
-// request, asks the store, and writes the answer in the shapes that clients of
-// the Pact.im Private API v1 rely on. It talks to no messenger, keeps no state
-// between requests, and does not deliver what it accepts: a message that was
-// accepted is a row, and others start from there.
+// Package api is the customers' HTTP API: everything below /p1, and the sign-in
+// below /api. It reads a request, asks the store, and writes the answer in the
+// shapes that clients of the Pact.im Private API v1 rely on. It talks to no
+// messenger, keeps no state between requests but who has made how many, and does
+// not deliver what it accepts: a message that was accepted is a row, and others
+// start from there.
 //
 // # A request
 //
 // [Server.ServeHTTP] finds the endpoint in one table (see route.go), and then
 // makes the checks in the order that decides which of several faults a client is
-// told of: route (404, 405), Accept (406), token (401), company (404), paywall
-// (402), what else the path names (404). Only then the handler reads the
+// told of: route (404, 405), Accept (406), token (401), limit (429), company (404),
+// paywall (402), what else the path names (404). Only then the handler reads the
 // parameters (400). Bodies are not read before, unless the token may be in one.
 //
 // Paths are matched segment by segment with empty segments left out, because
@@ -41,6 +42,13 @@
 // An upload is streamed: its bytes go to whoever keeps files while they come in,
 // and are kept only if the request turns out to be whole and in order, what comes
 // after the file included. A message names uploads by their ids.
+//
+// # Limits
+//
+// With [Config.Limit] each caller may make so many calls of a kind in a second and
+// a minute, counted in memory (see limit.go): on several nodes each counts for
+// itself. What clients do wrong is logged at debug level only; what is our fault is
+// a warning, at most one a second for each kind.
 //
 // # Idempotency
 //

@@ -120,7 +120,9 @@ func (c *call) fail(err error) {
 		return // the answer is out already
 	}
 	if c.ctx.Err() != nil && isContext(err) {
-		c.status = statusGone
+		// Without an answer package http would say 200 to a client that has only
+		// closed its half of the connection.
+		c.status, c.cut = statusGone, true
 		return
 	}
 	f := failureOf(err)

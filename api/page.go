@@ -83,7 +83,7 @@ const (
 func (w *walk) start(token, direction string) store.Page {
 	b, err := base64.RawURLEncoding.DecodeString(token)
 	n := len(b) - tokenMAC
-	if err != nil || n != tokenHead && n != tokenHead+tokenThen || !hmac.Equal(b[n:], w.mac(b[:n])) {
+	if err != nil || base64.RawURLEncoding.EncodeToString(b) != token || n != tokenHead && n != tokenHead+tokenThen || !hmac.Equal(b[n:], w.mac(b[:n])) {
 		return store.Page{Desc: direction == "desc"}
 	}
 	p := store.Page{After: int64(binary.BigEndian.Uint64(b[1:])), Desc: b[0] == 1}

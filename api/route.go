@@ -11,7 +11,7 @@ import (
 // An endpoint is one line of the API's table.
 type endpoint struct {
 	method  string
-	pattern string            // below /p1; segments in capitals are ids
+	pattern string            // below /p1 or /api; segments in capitals are ids
 	target  func(*call) error // finds what the path names beside the company; nil if nothing
 	handle  func(*call) error
 	outside bool // a POST whose effect reaches beyond the database
@@ -38,6 +38,7 @@ func (s *Server) endpoints() []endpoint {
 	return []endpoint{
 		route("GET", "companies", nil, s.listCompanies),
 		route("POST", "companies", nil, s.createCompany).reaches(),
+		route("GET", "billing", nil, s.showBilling),
 		route("GET", company, nil, s.showCompany),
 		route("PUT", company, nil, s.updateCompany),
 
@@ -115,8 +116,8 @@ type node struct {
 	allow   string
 }
 
-// plant makes the tree of a table.
-func plant(table []endpoint) *node {
+// plant makes the tree of a table, all of whose paths begin with base.
+func plant(base string, table []endpoint) *node {
 	root := &node{}
 	for i := range table {
 		e := &table[i]
@@ -124,7 +125,7 @@ func plant(table []endpoint) *node {
 		for segment := range strings.SplitSeq(e.pattern, "/") {
 			n = n.grow(segment)
 		}
-		n.serve(e)
+		n.serve(base, e)
 	}
 	return root
 }
@@ -148,11 +149,11 @@ func (n *node) grow(segment string) *node {
 	return child
 }
 
-func (n *node) serve(e *endpoint) {
+func (n *node) serve(base string, e *endpoint) {
 	if n.methods == nil {
 		n.methods = map[string]*endpoint{}
 	}
-	n.pattern, n.route = e.pattern, "/p1/"+e.pattern
+	n.pattern, n.route = e.pattern, base+e.pattern
 	n.methods[e.method] = e
 	if e.method == http.MethodGet {
 		n.methods[http.MethodHead] = e

@@ -21,6 +21,7 @@ import (
 // used.
 type Store interface {
 	userStore
+	billingStore
 	companyStore
 	channelStore
 	conversationStore
@@ -62,6 +63,16 @@ type Config struct {
 	// Streaming is told when a stream of events is opened, and when it ends; nil is
 	// nobody. It must not block.
 	Streaming func(open bool)
+
+	// SignIn signs users in by phone; with nil, nobody can.
+	SignIn signInService
+
+	// Limit has the calls of each token limited to what profile v2 allows.
+	Limit bool
+
+	// MaxFile is the largest file that Files takes, in bytes. An upload that announces
+	// more is refused before any of it has come; with 0, Files alone decides.
+	MaxFile int64
 
 	// PageKey authenticates page tokens. All nodes need the same one; a new one
 	// makes clients start their walks anew. Empty means a random one.
@@ -112,9 +123,14 @@ type Server struct {
 	now     func() time.Time
 	observe func(method, route string, status int, took time.Duration)
 	trace   func(Accepted)
-	root    *node
-	process string   // names this start among all others
-	running sync.Map // requests under way whose effect is outside the database, as runningKey names them
+	maxFile int64         // 0 if it is not known
+	root    *node         // of /p1
+	account *node         // of /api
+	signing signInService // nil if there is none
+	limiter *limiter      // nil if nothing is limited
+	warned  throttle      // lines about failures of ours
+	process string        // names this start among all others
+	running sync.Map      // requests under way whose effect is outside the database, as runningKey names them
 }
 
 // New returns a Server that is ready for requests.
@@ -137,8 +153,14 @@ func New(c Config) *Server {
 		_, _ = rand.Read(s.pageKey) // ends the program rather than fail
 	}
 	s.process = rand.Text()
+	s.signing, s.maxFile = c.SignIn, c.MaxFile
+	s.warned.now = s.now
+	if c.Limit {
+		s.limiter = newLimiter(s.now)
+	}
 	s.offer(c.Providers, c.Disabled)
-	s.root = plant(s.endpoints())
+	s.root = plant("/p1/", s.endpoints())
+	s.account = plant("/api/", s.accountEndpoints())
 	return s
 }
 
@@ -146,7 +168,7 @@ func New(c Config) *Server {
 // others to answer.
 func (s *Server) Serves(r *http.Request) bool {
 	first, rest, ok := next(pathOf(r))
-	return ok && first == "p1" || first == "avatars" && isAvatar(rest)
+	return ok && (first == "p1" || first == "api") || first == "avatars" && isAvatar(rest)
 }
 
 // ServeHTTP answers one request. It blocks until the answer is written; what was
@@ -166,8 +188,7 @@ func (s *Server) finish(c *call) {
 		if p == http.ErrAbortHandler {
 			panic(p)
 		}
-		s.log.LogAttrs(context.WithoutCancel(c.ctx), slog.LevelError, "request panicked",
-			slog.String("route", c.pattern()), slog.String("panic", panicText(p)), slog.String("stack", string(debug.Stack())))
+		s.panicked(c, panicText(p))
 		c.fail(parley.Errorf(parley.KindInternal, "panic"))
 	}
 	s.observe(methodOf(c.r), c.pattern(), c.status, time.Since(c.started)-c.waited)
@@ -175,6 +196,9 @@ func (s *Server) finish(c *call) {
 		s.trace(Accepted{Job: *c.accepted, Route: c.pattern(), Begun: c.started, Took: time.Since(c.started), Parent: c.r.Header.Get("Traceparent")})
 	}
 	s.report(c)
+	if c.cut {
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // note remembers what was accepted, for whoever traces.
@@ -184,14 +208,30 @@ func (c *call) note(j parley.Job) {
 	}
 }
 
+// panicked writes a line about a panic, with where it was.
+func (s *Server) panicked(c *call, what string) {
+	kind := "panic of the program"
+	if what == panicValue {
+		kind = "panic of a value"
+	}
+	missed, ok := s.warned.allow(kind)
+	if !ok {
+		return
+	}
+	attrs := []slog.Attr{slog.String("route", c.pattern()), slog.String("panic", what), slog.String("stack", string(debug.Stack()))}
+	s.log.LogAttrs(context.WithoutCancel(c.ctx), slog.LevelError, "request panicked", append(attrs, suppressed(missed)...)...)
+}
+
 // panicText names a panic without repeating a value that may hold what a client
 // sent.
 func panicText(p any) string {
 	if e, ok := p.(runtime.Error); ok {
 		return e.Error()
 	}
-	return "not a runtime error"
+	return panicValue
 }
+
+const panicValue = "not a runtime error"
 
 // report writes one line for each request: paths only as their pattern, and never
 // a query, since both may hold what is nobody's business.
@@ -204,14 +244,22 @@ func (s *Server) report(c *call) {
 	if !s.log.Enabled(ctx, level) {
 		return
 	}
+	kind, missed := string(parley.KindOf(c.err)), int64(0)
+	if level >= slog.LevelWarn {
+		var ok bool
+		if missed, ok = s.warned.allow(kind); !ok {
+			return
+		}
+	}
 	attrs := []slog.Attr{
 		slog.String("method", methodOf(c.r)), slog.String("route", c.pattern()), slog.Int("status", c.status),
 		slog.Int64("took_ms", time.Since(c.started).Milliseconds()),
 		slog.Int64("user_id", int64(c.user.ID)), slog.Int64("company_id", int64(c.company.ID)),
 	}
 	if c.status >= http.StatusInternalServerError && c.err != nil {
-		attrs = append(attrs, slog.String("kind", string(parley.KindOf(c.err))), slog.String("error", c.err.Error()))
+		attrs = append(attrs, slog.String("kind", kind), slog.String("error", c.err.Error()))
 	}
+	attrs = append(attrs, suppressed(missed)...)
 	s.log.LogAttrs(ctx, level, "request", attrs...)
 }
 

@@ -105,7 +105,7 @@ func (j *Janitor) report(gone map[store.Kept]int64, took time.Duration) {
 
 // sorts are all there are, in the order in which they are reported.
 var sorts = [...]store.Kept{store.KeptEvents, store.KeptAttempts, store.KeptQuarantine, store.KeptDeadLetters,
-	store.KeptIdempotency, store.KeptRequests, store.KeptReceipts, store.KeptEchoes, store.KeptFiles, orphans}
+	store.KeptIdempotency, store.KeptRequests, store.KeptReceipts, store.KeptEchoes, store.KeptCodes, store.KeptTokens, store.KeptFiles, orphans}
 
 // Clean does one run, and returns how many rows of each sort are gone. It goes on
 // past a company that fails, and ends at once when the database is not available

@@ -43,6 +43,11 @@ func (o Options) maxBody() int64 {
 // the body to its end, blocking on the connection; it does not close it. An
 // error is an *[Error] with [CodeBadRequest], or the one that OnFile returned.
 func Read(r *http.Request, opts Options) (*Set, error) {
+	// Nobody wants its files, so they count, and it is known already that they are
+	// too many.
+	if limit := opts.maxBody(); opts.OnFile == nil && Multipart(r) && r.ContentLength > limit+readAhead {
+		return nil, errTooLarge(limit)
+	}
 	s, err := Open(r, opts)
 	if err != nil {
 		return nil, err

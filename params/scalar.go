@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // maxURL is the longest URL accepted, in code points.
@@ -190,12 +191,21 @@ func toPhone(n *node, _ *spec) (string, string) {
 	if !ok || n.kind == number && !digits(value) {
 		return "", isInvalid
 	}
-	value = strings.Map(phoneRune, value)
-	value = strings.TrimPrefix(value, "+")
-	if len(value) < 10 || len(value) > 15 || value[0] == '0' || !digits(value) {
+	if value, ok = ParsePhone(value); !ok {
 		return "", isInvalid
 	}
 	return value, ""
+}
+
+// ParsePhone reads a phone number as people write it and returns its 10 to 15
+// digits, country code first. It reports whether the text is one.
+func ParsePhone(text string) (digitsOnly string, ok bool) {
+	text = strings.Map(phoneRune, text)
+	text = strings.TrimPrefix(text, "+")
+	if len(text) < 10 || len(text) > 15 || text[0] == '0' || !digits(text) {
+		return "", false
+	}
+	return text, true
 }
 
 // phoneRune drops what people put between the digits: spaces, dots, hyphens
@@ -221,17 +231,27 @@ func toOption(n *node, s *spec) (string, string) {
 
 func toURL(n *node, _ *spec) (string, string) {
 	value, ok := trimmed(n)
-	if !ok || strings.ContainsFunc(value, unicode.IsSpace) {
+	if !ok {
 		return "", isInvalid
 	}
 	limit := spec{rules: []Rule{Length(1, maxURL)}}
-	if problem := limit.length(value); problem != "" {
+	if problem := limit.length(value); problem != "" && !strings.ContainsFunc(value, unicode.IsSpace) {
 		return "", problem
 	}
-	if u, err := url.Parse(value); err != nil || !absolute(u) {
+	if !IsURL(value) {
 		return "", isInvalid
 	}
 	return value, ""
+}
+
+// IsURL reports whether a text is an absolute http or https URL of at most 2048
+// characters.
+func IsURL(text string) bool {
+	if strings.ContainsFunc(text, unicode.IsSpace) || utf8.RuneCountInString(text) > maxURL {
+		return false
+	}
+	u, err := url.Parse(text)
+	return err == nil && absolute(u)
 }
 
 func absolute(u *url.URL) bool {

@@ -84,31 +84,62 @@ func (db *DB) RevokeTokens(ctx context.Context, hint string, hash []byte) (int64
 	})
 }
 
+const userColumns = "u.id, u.name, u.partner, u.phone, u.webhook_url, u.channel_price, u.created_at"
+
+// userWhere reads one user; noRow tells that there is none.
+func (db *DB) userWhere(ctx context.Context, tables, where string, args ...any) (parley.User, error) {
+	var u parley.User
+	var partner, created int64
+	err := one(ctx, db.backend.reader(), "SELECT "+userColumns+" FROM "+tables+" WHERE "+where, args,
+		&u.ID, &u.Name, &partner, &u.Phone, &u.WebhookURL, &u.ChannelPrice, &created)
+	u.Partner, u.CreatedAt = partner != 0, moment(created)
+	return u, err
+}
+
 // UserByToken returns whose token has that hash. KindUnauthorized if nobody's, or
 // if it was revoked.
 func (db *DB) UserByToken(ctx context.Context, hash []byte) (parley.User, error) {
-	var u parley.User
-	var partner, created int64
-	err := one(ctx, db.backend.reader(), `SELECT u.id, u.name, u.partner, u.phone, u.webhook_url, u.created_at
-		FROM api_token t JOIN user_account u ON u.id = t.user_id WHERE t.hash = $1 AND t.revoked_at = 0`, []any{hash},
-		&u.ID, &u.Name, &partner, &u.Phone, &u.WebhookURL, &created)
+	u, err := db.userWhere(ctx, "api_token t JOIN user_account u ON u.id = t.user_id", "t.hash = $1 AND t.revoked_at = 0", hash)
 	if noRow(err) {
-		return u, parley.Errorf(parley.KindUnauthorized, "Invalid API token")
+		return u, errToken
 	}
-	u.Partner, u.CreatedAt = partner != 0, moment(created)
 	return u, classify(err)
 }
 
-// SetUser changes what an operator sets for a user; nil leaves a field.
-func (db *DB) SetUser(ctx context.Context, name string, partner *bool, phone, webhookURL *string) error {
+var errToken = parley.Errorf(parley.KindUnauthorized, "Invalid API token")
+
+// SetUser changes what an operator sets for a user. KindNotFound if there is no
+// user of that name; KindConflict if another user has the phone, which then would
+// not say who signs in.
+func (db *DB) SetUser(ctx context.Context, name string, c parley.UserChange) error {
 	return db.Tx(ctx, 0, func(tx *Tx) error {
+		if err := tx.phoneFree(name, c.Phone); err != nil {
+			return err
+		}
 		n, err := tx.Exec(`UPDATE user_account SET partner = COALESCE($2, partner), phone = COALESCE($3, phone),
-			webhook_url = COALESCE($4, webhook_url) WHERE name = $1`, name, flagOrNil(partner), phone, webhookURL)
+			webhook_url = COALESCE($4, webhook_url), channel_price = COALESCE($5, channel_price) WHERE name = $1`,
+			name, flagOrNil(c.Partner), c.Phone, c.WebhookURL, c.ChannelPrice)
 		if err == nil && n == 0 {
 			err = parley.Errorf(parley.KindNotFound, "User not found")
 		}
 		return err
 	})
+}
+
+// phoneFree refuses a phone that somebody else has.
+func (tx *Tx) phoneFree(name string, phone *string) error {
+	if phone == nil || *phone == "" {
+		return nil
+	}
+	var other string
+	err := tx.one("SELECT name FROM user_account WHERE phone = $1 AND phone <> '' AND name <> $2 ORDER BY id LIMIT 1", []any{*phone, name}, &other)
+	if noRow(err) {
+		return nil
+	}
+	if err == nil {
+		err = parley.Errorf(parley.KindConflict, "phone: user "+other+" has it")
+	}
+	return err
 }
 
 func flagOrNil(b *bool) any {

@@ -20,12 +20,14 @@ const (
 	KeptRequests    Kept = "requests"     // that began under a key and never ended
 	KeptReceipts    Kept = "receipts"     // that matched no message
 	KeptEchoes      Kept = "echoes"       // that no outcome has settled
+	KeptCodes       Kept = "codes"        // of the sign-in, from when they were made
+	KeptTokens      Kept = "tokens"       // of the sign-in, from when they expired
 )
 
 // Shared reports whether the rows belong to no company, so that Clean takes those
 // of all at once.
 func (k Kept) Shared() bool {
-	return k == KeptIdempotency || k == KeptRequests || k == KeptReceipts || k == KeptEchoes
+	return k == KeptIdempotency || k == KeptRequests || k == KeptReceipts || k == KeptEchoes || k == KeptCodes || k == KeptTokens
 }
 
 // Cutoffs says for each sort from when on rows are kept; the zero time keeps all.
@@ -122,6 +124,12 @@ func cleanText(sort Kept) string {
 	case KeptReceipts:
 		return `DELETE FROM receipt WHERE (channel_id, provider_id, conversation_id) IN (SELECT channel_id, provider_id, conversation_id FROM receipt
 			WHERE created_at < $1 ORDER BY created_at LIMIT $2)`
+	case KeptCodes:
+		return `DELETE FROM sign_in_code WHERE id IN (SELECT id FROM sign_in_code
+			WHERE created_at < $1 ORDER BY created_at LIMIT $2)`
+	case KeptTokens:
+		return `DELETE FROM sign_in_token WHERE hash IN (SELECT hash FROM sign_in_token
+			WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)`
 	}
 	// An echo of a conversation in which a part may be under way is still evidence.
 	return `DELETE FROM echo WHERE id IN (SELECT h.id FROM echo h WHERE h.created_at < $1 AND NOT EXISTS (SELECT 1 FROM job j

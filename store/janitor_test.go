@@ -17,7 +17,7 @@ import (
 )
 
 var allKept = []store.Kept{store.KeptDeadLetters, store.KeptEvents, store.KeptAttempts, store.KeptQuarantine,
-	store.KeptIdempotency, store.KeptReceipts, store.KeptEchoes}
+	store.KeptIdempotency, store.KeptReceipts, store.KeptEchoes, store.KeptCodes, store.KeptTokens}
 
 // clean deletes one batch of what was made before a time.
 func (w *world) clean(sort store.Kept, before time.Time) int64 {

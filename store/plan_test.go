@@ -47,6 +47,13 @@ func exercise(t *testing.T, w *world) {
 	lists(t, w, conv)
 	timelines(t, w, conv, job.Message)
 	w.setURL("")
+	w.setPhone(annPhone)
+	w.code("1", "")
+	w.guess(annPhone, "0", "a")
+	w.guess(annPhone, "1", "a")
+	w.refresh("a", "b")
+	w.access("b")
+	w.refresh("a", "c")
 	if err := w.db.SaveSessionState(ctx, w.company, w.ch.ID, w.grant, "k", []byte("v")); err != nil {
 		t.Error(err)
 	}
@@ -107,12 +114,14 @@ func lists(t *testing.T, w *world, conv parley.ConversationID) {
 	check(db.ChannelsInState(ctx, []parley.ChannelState{parley.ChannelEnabled}, 0, 5))
 	check(db.SavedAnswer(ctx, w.user, []byte("k")))
 	check(db.Depths(ctx))
+	check(db.BilledChannels(ctx, w.user, when, store.BilledChannel{}, 5))
 }
 
 // big are the tables that grow with what happens, by the names that statements
 // give them.
 var big = map[string]bool{"message": true, "event": true, "job": true, "seen": true, "conversation": true, "contact": true, "idempotency": true,
-	"receipt": true, "echo": true, "blocked_stream": true, "job_attempt": true, "webhook_attempt": true, "dead_letter": true, "quarantine": true}
+	"receipt": true, "echo": true, "blocked_stream": true, "job_attempt": true, "webhook_attempt": true, "dead_letter": true, "quarantine": true,
+	"sign_in_code": true, "sign_in_token": true, "running_request": true}
 
 // openOnly are indexes on open work alone, which may be read whole.
 var openOnly = []string{"job_open", "job_ready", "job_sending", "job_channel", "dead_letter_open"}

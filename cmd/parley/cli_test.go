@@ -145,9 +145,11 @@ func TestOperatorSettings(t *testing.T) {
 	if third.status != http.StatusBadRequest || !strings.Contains(string(third.body), "already exists") {
 		t.Errorf("third channel of two: %d %s", third.status, third.body)
 	}
-	s.cli("user", "set", "shop", "--partner", "--phone", "79250000001", "--webhook-url", "https://shop.example/codes")
+	s.cli("user", "set", "shop", "--partner", "--phone", "79250000001", "--webhook-url", "https://shop.example/codes", "--channel-price", "10000")
 	for _, args := range [][]string{
 		{"user", "set", "nobody", "--partner"}, {"company", "set", "999999", "--paywall"}, {"company", "set", id, "--channels-per-provider", "0"},
+		{"user", "set", "shop", "--phone", "12"}, {"user", "set", "shop", "--webhook-url", "shop.example"}, {"user", "set", "shop", "--channel-price=-1"},
+		{"user", "set", "shop", "--channel-price", "1000000000001"},
 	} {
 		refused(t, s.place, args...)
 	}
@@ -243,7 +245,7 @@ func TestBadFlags(t *testing.T) {
 		{"--public-url", "example.com"}, {"--public-url", "ftp://example.com"}, {"--takeover-wait", "soon"}, {"--webhook-policy", "never"},
 		{"--webhook-retries", "-1"}, {"--webhook-retries", "many"}, {"--webhook-delay", "9ms"}, {"--webhook-delay", "x"},
 		{"--webhook-timeout", "0s"}, {"--job-expiry", "-1h"}, {"--connect-grace", "0s"}, {"--stop-timeout", "0s"}, {"--pace", "slow"},
-		{"--disable", "telegram,fax"}, {"--log-format", "xml"}, {"--log-level", "loud"}, {"--no-such-flag", "1"}, {"--listen", "nowhere:99999"},
+		{"--rate-limit", "v3"}, {"--disable", "telegram,fax"}, {"--log-format", "xml"}, {"--log-level", "loud"}, {"--no-such-flag", "1"}, {"--listen", "nowhere:99999"},
 		{"--database", "mysql://127.0.0.1/parley"},
 	} {
 		t.Run(strings.Join(args, "="), func(t *testing.T) {
@@ -265,7 +267,7 @@ func TestEnvironment(t *testing.T) {
 	values := map[string]string{
 		"listen": "127.0.0.1:7777", "data": "/somewhere", "database": "postgres://db/parley", "public-url": "https://gw.example", "node": "n1",
 		"takeover-wait": "3s", "stop-timeout": "4s", "allow-private-targets": "true", "webhook-policy": "standard", "webhook-retries": "7",
-		"webhook-delay": "11ms", "webhook-timeout": "5s", "send-timeout": "9s", "job-expiry": "6h", "connect-grace": "7m", "pace": "off", "disable": "telegram",
+		"webhook-delay": "11ms", "webhook-timeout": "5s", "send-timeout": "9s", "job-expiry": "6h", "connect-grace": "7m", "pace": "off", "rate-limit": "v2", "disable": "telegram",
 		"log-format": "json", "log-level": "warn", "metrics-listen": "127.0.0.1:7778", "keep-events": "50s", "keep-attempts": "51s",
 		"keep-quarantine": "52s", "keep-dead-letters": "53s", "keep-idempotency": "54s", "keep-files": "55s", "blobs": "/somewhere/else", "max-file": "7",
 		"bucket-access-key": "***", "bucket-secret-key": "***", "bucket-ca": "/ca.pem",

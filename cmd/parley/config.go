@@ -81,6 +81,7 @@ type config struct {
 	ConnectGrace        time.Duration  `default:"15m" help:"How long messages wait for a channel that is connecting or logged out."`
 	MaxFile             int64          `default:"64" help:"Largest file that is taken in or sent, in MiB."`
 	Pace                string         `default:"on" enum:"on,off" help:"off switches off our own pacing towards providers; their 429 is still obeyed."`
+	RateLimit           string         `default:"off" enum:"off,v2" help:"v2 limits the calls of each token: sends and uploads to 5 a second and 30 a minute, lists of messages and templates to 20 a minute, conversations to 10."`
 	Disable             []string       `help:"Providers that this installation does not offer." placeholder:"NAME,…"`
 
 	allowLoopback bool                        // the demo's receiver

@@ -20,6 +20,7 @@ import (
 	"github.com/parley-im/parley/lease"
 	"github.com/parley-im/parley/outbox"
 	"github.com/parley-im/parley/session"
+	"github.com/parley-im/parley/signin"
 	"github.com/parley-im/parley/store"
 	"github.com/parley-im/parley/stream"
 	"github.com/parley-im/parley/webhook"
@@ -41,6 +42,7 @@ type gateway struct {
 	outbox    *outbox.Outbox
 	deliverer *webhook.Deliverer
 	hub       *stream.Hub
+	signin    *signin.Service
 	api       *api.Server
 	server    *http.Server
 	drain     *drain
@@ -176,9 +178,13 @@ func (g *gateway) joinAPI(ctx context.Context, offered map[string]connector.Prov
 	for name, p := range offered {
 		specs[name] = p.Spec()
 	}
+	g.signin = signin.New(signin.Config{Store: g.db, Log: g.log, Send: func(ctx context.Context, url string, body []byte) error {
+		return webhook.Once(ctx, targets, url, body)
+	}})
 	g.api = api.New(api.Config{
 		Store: g.db, Files: g.files, Clients: g.sessions, Events: g.hub, Streaming: g.metrics.Streaming, Providers: specs, PageKey: key, Log: g.log, Observe: g.metrics.Request, Trace: g.traces.accepted,
 		TestWebhook: func(ctx context.Context, url string) error { return webhook.Test(ctx, targets, url) },
+		SignIn:      g.signin, Limit: g.config.RateLimit == "v2", MaxFile: g.config.MaxFile << 20,
 	})
 	if err := g.metrics.listen(g.config.MetricsListen, g.log); err != nil {
 		return err
@@ -211,7 +217,7 @@ func (g *gateway) Run(ctx context.Context) error {
 	parts := []*part{
 		{name: "lease", run: g.lease.Run}, {name: "webhooks", run: g.deliverer.Run}, {name: "events", run: g.hub.Run},
 		{name: "hold", run: g.hold.Run}, {name: "outbox", run: g.outbox.Run}, {name: "files", run: g.files.Run}, {name: "sessions", run: g.sessions.Run},
-		{name: "janitor", run: g.janitor.Run},
+		{name: "janitor", run: g.janitor.Run}, {name: "sign-in", run: g.signin.Run},
 	}
 	defer g.metrics.serve(lost)()
 	for _, p := range parts {

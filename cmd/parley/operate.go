@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/parley-im/parley"
+	"github.com/parley-im/parley/params"
 	"github.com/parley-im/parley/seal"
 	"github.com/parley-im/parley/store"
 )
@@ -117,15 +118,43 @@ type userCommand struct {
 
 type userSet struct {
 	place
-	Name       string  `arg:"" help:"The user."`
-	Partner    *bool   `help:"May read billing." negatable:""`
-	Phone      *string `help:"For the v2 sign-in."`
-	WebhookURL *string `name:"webhook-url" help:"For the codes of the v2 sign-in." placeholder:"URL"`
+	Name         string  `arg:"" help:"The user."`
+	Partner      *bool   `help:"May read billing." negatable:""`
+	Phone        *string `help:"For the v2 sign-in; empty for none."`
+	WebhookURL   *string `name:"webhook-url" help:"For the codes of the v2 sign-in; empty for none." placeholder:"URL"`
+	ChannelPrice *int64  `help:"What billing says a channel costs a month, in the smallest unit of money." placeholder:"N"`
 }
+
+// maxPrice keeps the sum over any number of channels within an integer.
+const maxPrice = 1_000_000_000_000
 
 // Run changes the fields given.
 func (c *userSet) Run(ctx context.Context) error {
-	return c.with(ctx, func(db *store.DB) error { return db.SetUser(ctx, c.Name, c.Partner, c.Phone, c.WebhookURL) })
+	change, err := c.change()
+	if err != nil {
+		return err
+	}
+	return c.with(ctx, func(db *store.DB) error { return db.SetUser(ctx, c.Name, change) })
+}
+
+// change judges the fields, and brings the phone into the form in which the API
+// looks for it.
+func (c *userSet) change() (parley.UserChange, error) {
+	change := parley.UserChange{Partner: c.Partner, Phone: c.Phone, WebhookURL: c.WebhookURL, ChannelPrice: c.ChannelPrice}
+	if c.Phone != nil && *c.Phone != "" {
+		phone, ok := params.ParsePhone(*c.Phone)
+		if !ok {
+			return change, parley.Errorf(parley.KindInvalid, "--phone: want 10 to 15 digits, country code first")
+		}
+		change.Phone = &phone
+	}
+	if c.WebhookURL != nil && *c.WebhookURL != "" && !params.IsURL(*c.WebhookURL) {
+		return change, parley.Errorf(parley.KindInvalid, "--webhook-url: want http:// or https:// and a host")
+	}
+	if c.ChannelPrice != nil && (*c.ChannelPrice < 0 || *c.ChannelPrice > maxPrice) {
+		return change, parley.Errorf(parley.KindInvalid, fmt.Sprintf("--channel-price: want 0 to %d", maxPrice))
+	}
+	return change, nil
 }
 
 type companyCommand struct {

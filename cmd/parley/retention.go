@@ -13,6 +13,10 @@ import (
 // the send that they could belong to has ended.
 const unmatched = 24 * time.Hour
 
+// spent is how long codes and tokens of the sign-in are kept that are good for
+// nothing: codes still count for how many there may be.
+const spent = time.Hour
+
 // retention says how long rows are kept.
 type retention struct {
 	KeepEvents      time.Duration `default:"720h" help:"How long delivered events stay in the log; 0 is for ever, here and below."`
@@ -30,6 +34,7 @@ func (r *retention) keep() map[store.Kept]time.Duration {
 		store.KeptEvents: r.KeepEvents, store.KeptAttempts: r.KeepAttempts, store.KeptQuarantine: r.KeepQuarantine,
 		store.KeptDeadLetters: r.KeepDeadLetters, store.KeptIdempotency: r.KeepIdempotency, store.KeptRequests: r.KeepIdempotency,
 		store.KeptReceipts: unmatched, store.KeptEchoes: unmatched, store.KeptFiles: r.KeepFiles,
+		store.KeptCodes: spent, store.KeptTokens: spent,
 	}
 }
 

@@ -18,6 +18,11 @@ const readyTimeout = 2 * time.Second
 func (g *gateway) routes() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.Path
+		if len(r.TransferEncoding) > 0 {
+			// It may have had a length as well, which package http takes away: what a
+			// proxy in front then takes for the next request may be this one's body.
+			w.Header().Set("Connection", "close")
+		}
 		switch {
 		case strings.HasPrefix(path, "/callbacks/"):
 			g.inbox.ServeHTTP(w, r)

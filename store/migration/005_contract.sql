@@ -39,19 +39,29 @@ CREATE INDEX running_request_age ON running_request (created_at);
 -- Sign-in by a code that is sent to the user's webhook.
 CREATE INDEX user_phone ON user_account (phone) WHERE phone <> '';
 CREATE TABLE sign_in_code (
-	user_id    INTEGER PRIMARY KEY,
+	id         INTEGER PRIMARY KEY,
+	user_id    INTEGER NOT NULL,
 	hash       BLOB NOT NULL,    -- SHA-256 of the code, salted with the row
 	salt       BLOB NOT NULL,
 	attempts   INTEGER NOT NULL, -- wrong guesses
 	created_at INTEGER NOT NULL,
-	expires_at INTEGER NOT NULL
+	expires_at INTEGER NOT NULL  -- or when it was used
 );
+CREATE INDEX sign_in_code_user ON sign_in_code (user_id, created_at);
+CREATE INDEX sign_in_code_age ON sign_in_code (created_at);
+-- Nobody's code: guesses at phones without a user count here, so that they cost what others cost.
+INSERT INTO sign_in_code (id, user_id, hash, salt, attempts, created_at, expires_at) VALUES (0, 0, '', '', 0, 9007199254740991, 0);
 CREATE TABLE sign_in_token (
 	hash       BLOB PRIMARY KEY, -- SHA-256
 	user_id    INTEGER NOT NULL,
+	family     INTEGER NOT NULL, -- all that come from one sign-in
 	kind       TEXT NOT NULL,    -- access, refresh
 	created_at INTEGER NOT NULL,
 	expires_at INTEGER NOT NULL,
 	used_at    INTEGER NOT NULL  -- of a refresh token, which is good for once
 ) WITHOUT ROWID;
+CREATE INDEX sign_in_token_family ON sign_in_token (family);
 CREATE INDEX sign_in_token_age ON sign_in_token (expires_at);
+
+-- Billing reads deleted channels as well.
+CREATE INDEX channel_all ON channel (company_id, id);
