@@ -171,8 +171,8 @@ func TestOffers(t *testing.T) {
 	n := g.tenant(t)
 	n.post(t, channelsPath, "provider=viber&token=x").expect(t, "400 provider not available")
 	n.post(t, channelsPath, "provider=pigeon").expect(t, "400 token")
-	n.ids["X"] = n.post(t, channelsPath, "provider=dove&token=x&loft=north").expect(t, "created").id(t)
-	n.put(t, channelsPath+"/{X}", "token=y&provider=pigeon").expect(t, "updated")
+	n.ids["X"] = n.do(t, request{line: "POST " + channelsPath, body: "provider=dove&token=x&loft=north", beyond: true}).expect(t, "created").id(t)
+	n.do(t, request{line: "PUT " + channelsPath + "/{X}", body: "token=y&provider=pigeon", beyond: true}).expect(t, "updated")
 	ch, err := n.db.Channel(context.Background(), parley.ChannelID(n.ids["X"]))
 	if err != nil || ch.Provider != "pigeon" || ch.Spelling != "dove" || ch.Settings["loft"] != "north" || ch.Secrets["token"].Reveal() != "y" {
 		t.Errorf("stored as %+v, %v", ch, err)

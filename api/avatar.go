@@ -25,9 +25,8 @@ func isAvatar(rest string) bool {
 
 // showAvatar serves the placeholder, to everybody.
 func (s *Server) showAvatar(c *call) error {
-	if c.r.Method != http.MethodGet && c.r.Method != http.MethodHead {
-		c.w.Header().Set("Allow", "GET, HEAD")
-		return errNotAllowed
+	if err := onlyGet(c); err != nil {
+		return err
 	}
 	c.status = http.StatusOK
 	h := c.w.Header()

@@ -52,11 +52,10 @@ type call struct {
 // handle makes the checks and calls the endpoint. The order of the checks is part
 // of the API: the first that fails is the answer.
 func (s *Server) handle(c *call) error {
-	first, rest, _ := next(pathOf(c.r))
-	if first == "avatars" && isAvatar(rest) {
-		return s.showAvatar(c)
+	if show := s.public(pathOf(c.r)); show != nil {
+		return show(c)
 	}
-	if first == "api" {
+	if first, _, _ := next(pathOf(c.r)); first == "api" {
 		return s.handleAccount(c)
 	}
 	checks := [...]func(*call) error{
@@ -74,6 +73,17 @@ func (s *Server) handle(c *call) error {
 		}
 	}
 	return s.perform(c)
+}
+
+// public returns what serves a path to everybody, nil if it is not of that kind.
+func (s *Server) public(path string) func(*call) error {
+	switch first, rest, _ := next(path); {
+	case first == "p1":
+		return nil
+	case first == "avatars" && isAvatar(rest):
+		return s.showAvatar
+	}
+	return document(path)
 }
 
 // route finds the endpoint.

@@ -55,4 +55,12 @@
 // With an Idempotency-Key the answer to a send is stored in the transaction of
 // the send itself. Whoever repeats the request, however often and at once, gets
 // that answer.
+//
+// # The document
+//
+// openapi.yaml describes every endpoint and every webhook, with closed schemas.
+// It is written by hand. The tests of this package hold every answer and every
+// granted request against it, and compare it with the table of endpoints; package
+// apitest does the same for webhooks elsewhere. [Server] serves it to everybody,
+// with a page to browse it.
 package api

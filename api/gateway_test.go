@@ -76,6 +76,7 @@ func wideLog(j *journal) *slog.Logger {
 
 func newGateway(tb testing.TB, db *store.DB, change ...func(*Config)) *gateway {
 	tb.Helper()
+	db.SetBase("https://gateway.example")
 	g := &gateway{db: db, log: &journal{}, files: newFiles(db)}
 	c := Config{Store: db, Providers: testProviders(), TestWebhook: postTest, PageKey: []byte("a key of the tests"), Log: wideLog(g.log), Files: g.files}
 	for _, f := range change {
@@ -205,6 +206,7 @@ type reply struct {
 // as JSON and any other as a form, unless Header says otherwise.
 type request struct {
 	line, body, header string // header: "Name: value" lines; "-" for a name sends none
+	beyond             bool   // what it sends is more than openapi.yaml describes
 }
 
 func (n *tenant) do(tb testing.TB, q request) reply {
@@ -236,7 +238,9 @@ func (n *tenant) do(tb testing.TB, q request) reply {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return newReply(resp, text)
+	got := newReply(resp, text)
+	accord(tb, req, n.fill(q.body), q.beyond, got)
+	return got
 }
 
 func newReply(resp *http.Response, text []byte) reply {

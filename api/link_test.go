@@ -249,13 +249,13 @@ func TestKeyedCode(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		n, m := fresh(t, db, "telegram_personal", map[string]string{"phone": "79250000002"})
-		for _, path := range []string{confirmCode, requestCode} {
-			first := n.keyed(t, path, "code=1", "k")
-			again := n.keyed(t, path, "code=1", "k")
+		for path, body := range map[string]string{confirmCode: "code=1", requestCode: ""} {
+			first := n.keyed(t, path, body, "k")
+			again := n.keyed(t, path, body, "k")
 			if first.code != 200 || again.text != first.text || !replayed(again) || replayed(first) {
 				t.Errorf("%s: got %s, and then %s", path, first.text, again.text)
 			}
-			n.keyed(t, path, "code=2", "k").expect(t, "400 Idempotency-Key")
+			n.keyed(t, path, "provider=telegram_personal", "k").expect(t, "400 Idempotency-Key")
 		}
 		if len(m.answers) != 1 || len(m.queries) != 1 {
 			t.Errorf("asked %v, %v", m.answers, m.queries)

@@ -167,8 +167,8 @@ func New(c Config) *Server {
 // Serves reports whether the request's path is the API's. Everything else is for
 // others to answer.
 func (s *Server) Serves(r *http.Request) bool {
-	first, rest, ok := next(pathOf(r))
-	return ok && (first == "p1" || first == "api") || first == "avatars" && isAvatar(rest)
+	first, _, ok := next(pathOf(r))
+	return ok && (first == "p1" || first == "api") || s.public(pathOf(r)) != nil
 }
 
 // ServeHTTP answers one request. It blocks until the answer is written; what was

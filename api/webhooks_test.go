@@ -152,7 +152,7 @@ func TestLettersOfTwo(t *testing.T) {
 		grant, _ := n.grants(t).Grant(n.company)
 		for seq := range int64(3) {
 			for _, id := range []parley.EndpointID{main.ID, parley.EndpointID(n.ids["EP"])} {
-				d := &store.Delivery{Endpoint: id, Company: n.company, Grant: grant, Park: &parley.DeadLetter{Seq: seq + 1}}
+				d := &store.Delivery{Endpoint: id, Company: n.company, Grant: grant, Park: &parley.DeadLetter{Seq: seq + 1, Kind: parley.EventMessageNew, Reason: "refused", Attempts: 1}}
 				if err := db.Deliver(context.Background(), d); err != nil {
 					t.Fatal(err)
 				}

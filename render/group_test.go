@@ -25,6 +25,7 @@ func compare(t *testing.T, all []golden) {
 			if diff := cmp.Diff(tt.want, string(tt.got)); diff != "" {
 				t.Error(diff)
 			}
+			described(t, tt.got)
 		})
 	}
 }

@@ -208,7 +208,11 @@ func (f *finisher) conclude(items []*finishItem) error {
 		if j.State == parley.JobNotDelivered {
 			message = 0
 		}
-		f.event(f.convs.byID[j.Conversation], message, parley.EventJobExecuted, render.JobExecuted(j))
+		v := f.convs.byID[j.Conversation]
+		f.event(v, message, parley.EventJobExecuted, render.JobExecuted(j))
+		if i.in.Work.Message.Service {
+			f.event(v, message, parley.EventService, render.ServiceMessage(j.ID, j.State == parley.JobDelivered, f.tx.now, v.Spelling))
+		}
 	}
 	return nil
 }

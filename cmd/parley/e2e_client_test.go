@@ -138,6 +138,9 @@ func (c *apiClient) send(req *http.Request) apiReply {
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	if err := answered(req, resp, body); err != nil {
+		c.t.Errorf("answer that is not as openapi.yaml has it: %v\n%s", err, body)
+	}
 	return apiReply{resp.StatusCode, resp.Header, body}
 }
 

@@ -101,6 +101,9 @@ func (c *crm) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the gateway went away
 	}
+	if err := described(body); err != nil {
+		c.t.Errorf("webhook that is not as openapi.yaml has it: %v\n%s", err, body)
+	}
 	if string(body) == `{"source":"pact.im","operation":"test"}` {
 		return
 	}
