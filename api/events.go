@@ -68,7 +68,6 @@ func (s *Server) listEvents(c *call) error {
 	if err := f.locate(); err != nil {
 		return err
 	}
-	_ = http.NewResponseController(c.w).SetReadDeadline(time.Time{}) // it would end the request's context
 	if f.stream {
 		return f.run(ctx)
 	}

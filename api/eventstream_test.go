@@ -5,11 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -148,7 +149,14 @@ func TestEventStream(t *testing.T) {
 // end a stream.
 func TestStreamOutlivesReadTimeout(t *testing.T) {
 	t.Parallel()
-	g, _ := withEvents(t, openSQLite(t))
+	var closed atomic.Bool
+	g, _ := withEvents(t, openSQLite(t), func(c *Config) {
+		c.Streaming = func(open bool) {
+			if !open {
+				closed.Store(true)
+			}
+		}
+	})
 	web := httptest.NewUnstartedServer(g.server)
 	web.Config.ReadTimeout, web.Config.WriteTimeout = 300*time.Millisecond, 300*time.Millisecond
 	web.Start()
@@ -159,33 +167,76 @@ func TestStreamOutlivesReadTimeout(t *testing.T) {
 	s := n.listen(t, "?after=first", "")
 	s.block()
 	n.events(t, "event_types=qr_code/new&after=0&wait=2") // as long as the client wants
+	if closed.Load() {
+		t.Error("the stream was ended")
+	}
 	n.hear(t, ch, "ann", "1", "x")
 	s.items(len(n.logged(t)))
 }
 
-// TestSlowReader: who does not read is not waited for when the gateway stops.
+// A stuck response is one whose client does not read: a write returns when its
+// deadline is over.
+type stuck struct {
+	paper
+	begun    chan struct{} // told of every write
+	deadline chan time.Time
+}
+
+func (w *stuck) SetWriteDeadline(t time.Time) error {
+	select {
+	case <-w.deadline: // the one before
+	default:
+	}
+	w.deadline <- t
+	return nil
+}
+
+func (w *stuck) Write([]byte) (int, error) {
+	w.begun <- struct{}{}
+	for {
+		d := <-w.deadline
+		select {
+		case w.deadline <- d: // nobody has set another
+		default:
+		}
+		timer := time.NewTimer(min(time.Until(d), 10*time.Millisecond))
+		<-timer.C
+		if !time.Now().Before(d) {
+			return 0, os.ErrDeadlineExceeded
+		}
+	}
+}
+
+// TestSlowReader: who does not read is cut off in the end, and is not waited for
+// when the gateway stops.
 func TestSlowReader(t *testing.T) {
 	t.Parallel()
-	ended := make(chan bool, 2)
-	g, hub := withEvents(t, openSQLite(t), func(c *Config) { c.Streaming = func(open bool) { ended <- !open } })
-	n := g.tenant(t)
-	ch := n.channel(t, "TG", "telegram")
-	for i := range 300 {
-		n.hear(t, ch, "ann", fmt.Sprint(i), strings.Repeat("x", 60_000)) // far more than the system buffers
-	}
-	conn, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	fmt.Fprintf(conn, "GET %s?after=0 HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nX-Private-Api-Token: %s\r\n\r\n", n.fill(eventsPath), n.token)
-	if <-ended {
-		t.Fatal("it has not begun")
-	}
-	begun := time.Now()
-	hub.Stop()
-	if <-ended; time.Since(begun) > streamTimeout/2 {
-		t.Errorf("it was waited for, %v", time.Since(begun))
+	for _, stops := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			q := &quiet{grown: make(chan struct{}), user: 1}
+			w := &stuck{paper: paper{header: http.Header{}}, begun: make(chan struct{}, 1), deadline: make(chan time.Time, 1)}
+			r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/p1/companies/7/events", nil)
+			r.Header.Set("Accept", "text/event-stream")
+			r.Header.Set("X-Private-Api-Token", seal.NewToken())
+			done := make(chan struct{})
+			begun := time.Now()
+			go func() { // ended below
+				defer close(done)
+				New(Config{Store: q, Events: q}).ServeHTTP(w, r)
+			}()
+			<-w.begun
+			want := streamTimeout
+			if stops {
+				stop()
+				want = stopGrace
+			}
+			<-done
+			if took := time.Since(begun); took < want || took > want+time.Second/10 {
+				t.Errorf("stops %v: it was waited for, %v", stops, took)
+			}
+		})
 	}
 }
 
