@@ -96,6 +96,10 @@ curl -s -d person=Zoe -d payload=spring-sale %[4]s/start
 curl -s -d person=ann %[4]s/block
 # now a message to her cannot be delivered: job/executed says why
 curl -s -H "X-Private-Api-Token: %[2]s" -d "message=Are you there?" %[1]s/p1/companies/%[5]d/conversations/%[6]d/messages
+# the same events without a webhook, from the beginning
+curl -s -H "X-Private-Api-Token: %[2]s" "%[1]s/p1/companies/%[5]d/events?after=first&limit=5"
+
+The whole API to browse: %[1]s/docs
 
 Ctrl-C stops it; the next start goes on with the same data in %[7]s.
 

@@ -53,7 +53,7 @@ func startDemo(t *testing.T, p place) running {
 			d.lines = append(d.lines, strings.TrimSpace(line))
 		}
 	}
-	if len(d.lines) != 10 {
+	if len(d.lines) != 11 {
 		t.Fatalf("%d lines to paste in:\n%s", len(d.lines), text)
 	}
 	d.token = regexp.MustCompile(`API token: (parley_\S+)`).FindStringSubmatch(text)[1]
@@ -83,6 +83,7 @@ func demoPaste(t *testing.T, d running) {
 		{`"update_id"`, `"payload":"spring-sale"`},
 		{`"update_id"`, `conversation/blocked`},
 		{`"state":"trying_deliver"`, `"result":"NOT DELIVERED"`},
+		{`"type":"conversation","event":"new"`, ""},
 	}
 	for i, line := range d.lines {
 		if _, err := exec.LookPath("curl"); err != nil && strings.Contains(line, "$(") {
