@@ -92,8 +92,8 @@ func attempted(a *store.JobAttempt) []moment {
 	return append(list, moment{a.EndedAt, "answered", func(o *jsonout.Object) {
 		o.Text("result", string(a.Result))
 		o.Int("part", int64(a.Part)+1)
-		o.TextOrNull("kind", string(a.Kind))
-		o.Text("reason", a.Reason)
+		textIfAny(o, "kind", string(a.Kind))
+		textIfAny(o, "reason", a.Reason)
 	}})
 }
 
@@ -115,7 +115,7 @@ func succeeded(t *store.Timeline) []moment {
 	}
 	return append(list, moment{at, "answered", func(o *jsonout.Object) {
 		o.Text("result", string(store.Delivered))
-		o.TextOrNull("provider_id", t.Message.ProviderID)
+		textIfAny(o, "provider_id", t.Message.ProviderID)
 	}})
 }
 
@@ -192,6 +192,6 @@ func posted(a *parley.Attempt) moment {
 		o.Int("attempt", int64(a.Number))
 		o.IntOrNull("status", int64(a.Status), a.Status != 0)
 		o.Int("took_ms", a.Took.Milliseconds())
-		o.TextOrNull("reason", a.Reason)
+		textIfAny(o, "reason", a.Reason)
 	}}
 }

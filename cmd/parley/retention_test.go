@@ -18,7 +18,7 @@ func TestRetentionDefaults(t *testing.T) {
 	c := defaultConfig()
 	want := map[store.Kept]time.Duration{
 		store.KeptEvents: 30 * day, store.KeptAttempts: 7 * day, store.KeptQuarantine: 30 * day, store.KeptDeadLetters: 0,
-		store.KeptIdempotency: day, store.KeptReceipts: day, store.KeptEchoes: day, store.KeptFiles: 0,
+		store.KeptIdempotency: day, store.KeptRequests: day, store.KeptCodes: time.Hour, store.KeptTokens: time.Hour, store.KeptReceipts: day, store.KeptEchoes: day, store.KeptFiles: 0,
 	}
 	if diff := cmp.Diff(want, c.keep()); diff != "" {
 		t.Error(diff)
