@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -340,16 +341,23 @@ type scene struct {
 // TestAcceptance plays the cases of the contract under their numbers.
 func TestAcceptance(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		g := newGateway(t, db)
-		scenes := [][]scene{transportScenes(), companyScenes(), pageScenes(), channelScenes(), createScenes(), firstScenes(), codeScenes(),
-			startScenes(), conversationScenes(), messageScenes(), restScenes()}
-		for _, group := range scenes {
-			for _, s := range group {
-				t.Run(s.number, func(t *testing.T) { s.run(t, g) })
-			}
-		}
-	})
+	sqlite := newGateway(t, openSQLite(t))
+	var postgres *gateway
+	if storetest.HasPostgres() {
+		postgres = newGateway(t, storetest.Open(t, storetest.Postgres(t)))
+	}
+	for _, s := range slices.Concat(transportScenes(), companyScenes(), pageScenes(), channelScenes(), createScenes(), firstScenes(), codeScenes(),
+		startScenes(), conversationScenes(), messageScenes(), restScenes()) {
+		t.Run(s.number, func(t *testing.T) {
+			t.Run("sqlite", func(t *testing.T) { s.run(t, sqlite) })
+			t.Run("postgres", func(t *testing.T) {
+				if postgres == nil {
+					storetest.Postgres(t) // skips, and says why
+				}
+				s.run(t, postgres)
+			})
+		})
+	}
 }
 
 func (s scene) run(t *testing.T, g *gateway) {

@@ -62,6 +62,9 @@ func Keys(tb testing.TB, dir string) *seal.Keyset {
 	return keys
 }
 
+// HasPostgres reports whether [Postgres] returns something, or fails for want of it.
+func HasPostgres() bool { return os.Getenv(PostgresEnv) != "" || os.Getenv("CI") != "" }
+
 var schemas atomic.Int64
 
 // Postgres returns the place of a fresh schema on PostgreSQL, which is dropped at
