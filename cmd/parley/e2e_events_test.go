@@ -27,6 +27,8 @@ import (
 // the last id that it has seen whenever the stream ends.
 type follower struct {
 	s     *stage
+	url   string // the gateway keeps its address
+	token string
 	heard *simulator.Ring[followed]
 	last  string // id
 	opens int
@@ -40,7 +42,7 @@ type followed struct {
 
 // follow starts a follower, which ends with the test.
 func (s *stage) follow() *follower {
-	f := &follower{s: s, heard: simulator.NewRing[followed](100_000)}
+	f := &follower{s: s, url: "http://" + s.listen + "/p1/" + s.path("/events?after=first"), token: s.api.token, heard: simulator.NewRing[followed](100_000)}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -55,12 +57,12 @@ func (s *stage) follow() *follower {
 
 // open reads one stream to its end.
 func (f *follower) open(ctx context.Context) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+f.s.listen+"/p1/"+f.s.path("/events?after=first"), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url, nil)
 	if err != nil {
 		f.s.t.Error(err)
 		return
 	}
-	req.Header = http.Header{"Accept": {"text/event-stream"}, "X-Private-Api-Token": {f.s.api.token}, "Last-Event-Id": {f.last}}
+	req.Header = http.Header{"Accept": {"text/event-stream"}, "X-Private-Api-Token": {f.token}, "Last-Event-Id": {f.last}}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return // it is down
@@ -152,12 +154,13 @@ func TestEventStreamOverRestarts(t *testing.T) {
 func (s *stage) waitForEvents(path string) <-chan string {
 	s.t.Helper()
 	client := &http.Client{Transport: &http.Transport{MaxConnsPerHost: 1}}
+	base, token := "http://"+s.listen+"/p1/", s.api.token
 	ask := func(ctx context.Context, path string) string {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.listen+"/p1/"+path, nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+path, nil)
 		if err != nil {
 			return err.Error()
 		}
-		req.Header.Set("X-Private-Api-Token", s.api.token)
+		req.Header.Set("X-Private-Api-Token", token)
 		resp, err := client.Do(req)
 		if err != nil {
 			return err.Error()
@@ -172,9 +175,10 @@ func (s *stage) waitForEvents(path string) <-chan string {
 	sent, answer := make(chan struct{}), make(chan string, 1)
 	once := sync.OnceFunc(func() { close(sent) })
 	ctx := httptrace.WithClientTrace(s.t.Context(), &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { once() }})
+	path = s.path("%s", path)
 	go func() { // ends with the answer
 		defer client.CloseIdleConnections()
-		answer <- ask(ctx, s.path("%s", path))
+		answer <- ask(ctx, path)
 	}()
 	signalled(s.t, "the request is sent", sent)
 	return answer
