@@ -106,9 +106,7 @@ func (s *Server) updateChannel(c *call) error {
 		return err
 	}
 	k := s.kinds[c.channel.Provider]
-	if spelling := b.OneOf("provider", s.names); spelling.Given() && s.kinds[spelling.Value] != k {
-		b.Fail("provider", "is invalid: the channel has another one")
-	}
+	s.sameProvider(b, c.channel)
 	if k == nil || k.update == nil {
 		return errNoUpdate
 	}

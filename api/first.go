@@ -64,8 +64,8 @@ func bindFirstText(b *params.Binder, in *first) {
 	in.text = b.String("message", params.Required(), params.Alias("text"), params.Length(0, parley.MaxText)).Value
 }
 
-// Bounds of a template, in code points and parameters. Source: 360dialog, WhatsApp
-// Business API, message templates, read 2026-11: a name has at most 512 characters.
+// Bounds of a template, in code points and parameters. They are ours, and wide: what
+// a template takes is for the messenger to say.
 const (
 	maxTemplateID         = 512
 	maxTemplateParameters = 100
@@ -103,7 +103,7 @@ func (s *Server) showExists(c *call) error {
 		return err
 	}
 	phone := b.Phone("phone", params.Required()).Value
-	s.only(b, c.channel, finders)
+	only(b, c.channel, finders)
 	if err := b.Err(); err != nil {
 		return err
 	}

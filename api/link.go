@@ -29,7 +29,7 @@ func asked(c *call, err error) error {
 }
 
 // only fails if the channel's provider is none of those.
-func (s *Server) only(b *params.Binder, ch *parley.Channel, providers []string) {
+func only(b *params.Binder, ch *parley.Channel, providers []string) {
 	if !slices.Contains(providers, ch.Provider) {
 		b.Fail("channel", "is invalid: it is of "+ch.Spelling+", and only "+strings.Join(providers, ", ")+" can do this")
 	}
@@ -51,6 +51,7 @@ func (c *call) bare(o *jsonout.Object) error {
 
 // A linking is how channels of a provider are linked by codes.
 type linking struct {
+	again  bool // a channel that is connected may be asked for another proof
 	query  func(*params.Binder) connector.CodeQuery
 	sent   func(*jsonout.Object, connector.SentCode)
 	answer func(*params.Binder) connector.CodeAnswer
@@ -59,9 +60,9 @@ type linking struct {
 
 // linkings has no line for providers whose channels are linked in other ways.
 var linkings = map[string]linking{
-	"telegram_personal": {noQuery, writeSentCode, bindPhoneCode, writeState},
-	"instagram":         {bindChallenge, writeResult, bindProof, writeChallenge},
-	"whatsapp":          {noQuery, writePairing, nil, nil},
+	"telegram_personal": {query: noQuery, sent: writeSentCode, answer: bindPhoneCode, wants: writeState},
+	"instagram":         {query: bindChallenge, sent: writeResult, answer: bindProof, wants: writeChallenge, again: true},
+	"whatsapp":          {query: noQuery, sent: writePairing}, // its code is typed into the phone
 }
 
 var (
@@ -86,7 +87,7 @@ func (s *Server) requestCode(c *call) error {
 	if err := b.Err(); err != nil {
 		return err
 	}
-	if err := linkable(c.channel); err != nil {
+	if err := l.sendable(c.channel); err != nil {
 		return err
 	}
 	sender, err := ableAny[connector.CodeSender](s, c)
@@ -104,18 +105,20 @@ func (s *Server) requestCode(c *call) error {
 	return c.bare(o)
 }
 
-// linkable refuses what there is no code for. An Instagram account may be asked
-// for another proof while it is connected.
-func linkable(ch *parley.Channel) error {
+// sendable refuses to send a code where there is none.
+func (l *linking) sendable(ch *parley.Channel) error {
 	byQR := ch.Settings["via_qr_code"] == "true" || ch.Provider == "whatsapp" && ch.Settings["phone"] == ""
 	switch {
-	case byQR && ch.State != parley.ChannelPasswordPending:
+	case byQR:
 		return errByQR
-	case ch.State == parley.ChannelEnabled && ch.Provider != "instagram":
+	case l.done(ch):
 		return errLinked
 	}
 	return nil
 }
+
+// done reports whether the channel needs no code any more.
+func (l *linking) done(ch *parley.Channel) bool { return ch.State == parley.ChannelEnabled && !l.again }
 
 // confirmCode hands the code, or the password, to the messenger.
 func (s *Server) confirmCode(c *call) error {
@@ -137,7 +140,7 @@ func (s *Server) confirmCode(c *call) error {
 	}
 	o := jsonout.New(128)
 	o.Text("result", "ok")
-	if c.channel.State == parley.ChannelEnabled && c.channel.Provider != "instagram" { // which may want another proof
+	if l.done(c.channel) {
 		l.wants(o, connector.CodeVerdict{})
 		return c.bare(o)
 	}
@@ -266,7 +269,7 @@ func (s *Server) enablePage(c *call) error {
 	}
 	page := b.Int("page_id", params.Required(), params.Min(1)).Value
 	period := b.OneOf("sync_period", []string{"day", "week", "month", "all"})
-	s.only(b, c.channel, []string{"instagram_business"})
+	only(b, c.channel, []string{"instagram_business"})
 	if err := b.Err(); err != nil {
 		return err
 	}

@@ -161,6 +161,10 @@ func TestLinked(t *testing.T) {
 	}
 	n, _ = fresh(t, openSQLite(t), "telegram_personal", map[string]string{"via_qr_code": "true"})
 	n.post(t, requestCode, "").expect(t, "400 channel QR")
+	if _, err := n.db.SetChannelState(t.Context(), store.ChannelMove{Channel: parley.ChannelID(n.ids["X"]), Company: n.company, To: parley.ChannelPasswordPending}); err != nil {
+		t.Fatal(err)
+	}
+	n.post(t, requestCode, "").expect(t, "400 channel QR") // a password is no code
 	answered(t, n.post(t, confirmCode, "password=p"), `{"result":"ok","state":"enabled"}`)
 	n, _ = fresh(t, openSQLite(t), "whatsapp", map[string]string{"phone": "79250000001"})
 	answered(t, n.post(t, requestCode, "provider=whatsapp"), `{"sessionId":"1337","code":"ZHHJ-KQSP","ttl":"60s"}`)
