@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -115,6 +117,25 @@ func TestMetricsListen(t *testing.T) {
 	if resp, err := http.Get("http://" + own + metricsPath); err == nil {
 		_ = resp.Body.Close()
 		t.Error("the metrics are still served after the stop")
+	}
+}
+
+// TestProfiles: they are for this machine alone, so on no address that others
+// reach, and never beside the API.
+func TestProfiles(t *testing.T) {
+	t.Parallel()
+	const path = "/debug/pprof/heap"
+	for address, want := range map[string]int{"127.0.0.1:0": http.StatusOK, ":0": http.StatusNotFound} {
+		m := &monitor{}
+		if err := m.listen(address, slog.New(slog.DiscardHandler)); err != nil {
+			t.Fatal(err)
+		}
+		defer m.listener.Close()
+		w := httptest.NewRecorder()
+		m.routes().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		if w.Code != want {
+			t.Errorf("at %s: %d, want %d", address, w.Code, want)
+		}
 	}
 }
 

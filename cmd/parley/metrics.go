@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"slices"
 	"sync"
 
@@ -20,7 +21,7 @@ const metricsPath = "/metrics"
 
 // metricsListen says where the metrics are.
 type metricsListen struct {
-	MetricsListen string `help:"Address of /metrics alone, away from callers; without it, it is served beside the API." placeholder:"HOST:PORT"`
+	MetricsListen string `help:"Address of /metrics alone, away from callers; without it, it is served beside the API. On loopback, Go's profiles are there too." placeholder:"HOST:PORT"`
 }
 
 // A monitor is the metrics, and the listener of their own if there is one.
@@ -51,19 +52,26 @@ func (m *monitor) listen(address string, log *slog.Logger) (err error) {
 // shared reports whether the listener of the API serves a path that is ours.
 func (m *monitor) shared(path string) bool { return m.listener == nil && path == metricsPath }
 
+// routes is what the listener of its own serves: Go's profiles beside the metrics
+// where only this machine can ask, for they tell of the program's inside.
+func (m *monitor) routes() http.Handler {
+	routes := http.NewServeMux()
+	routes.Handle(metricsPath, m)
+	if at, ok := m.listener.Addr().(*net.TCPAddr); ok && at.IP.IsLoopback() {
+		routes.HandleFunc("/debug/pprof/", pprof.Index)
+		routes.HandleFunc("/debug/pprof/profile", pprof.Profile)
+		routes.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	}
+	return routes
+}
+
 // serve serves the listener of its own, until the function that it returns is
 // called, which waits.
 func (m *monitor) serve(lost context.CancelCauseFunc) (stop func()) {
 	if m.listener == nil {
 		return func() {}
 	}
-	server := newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != metricsPath {
-			http.NotFound(w, r)
-			return
-		}
-		m.ServeHTTP(w, r)
-	}))
+	server := newServer(m.routes())
 	var serving sync.WaitGroup
 	serving.Go(func() {
 		if err := server.Serve(m.listener); !errors.Is(err, http.ErrServerClosed) {
