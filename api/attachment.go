@@ -38,11 +38,8 @@ var errNoFiles = parley.Errorf(parley.KindUnsupported, "this installation takes 
 
 // postAttachment takes a file that is to be sent later.
 func (s *Server) postAttachment(c *call) error {
-	ch, err := s.store.Channel(c.ctx, c.conv.Channel)
 	switch {
-	case err != nil:
-		return err
-	case ch.State == parley.ChannelDeleted:
+	case c.channel.State == parley.ChannelDeleted:
 		return errChannelGone
 	case s.files == nil:
 		return errNoFiles

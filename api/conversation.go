@@ -13,6 +13,7 @@ import (
 type conversationStore interface {
 	Conversations(ctx context.Context, company parley.CompanyID, p store.Page) ([]parley.Conversation, error)
 	Conversation(ctx context.Context, company parley.CompanyID, id parley.ConversationID) (parley.Conversation, error)
+	Addressee(ctx context.Context, company parley.CompanyID, id parley.ConversationID) (store.Addressee, error)
 	// StartConversation makes a conversation before anything is said in it. One that
 	// exists is returned as it is.
 	StartConversation(ctx context.Context, ch *parley.Channel, with store.First) (parley.Conversation, error)
@@ -22,7 +23,15 @@ type conversationStore interface {
 // conversationSize is about what a conversation takes as JSON, in bytes.
 const conversationSize = 420
 
-// conversation finds the conversation of the path.
+// addressee finds the conversation of the path, as far as those need it who write
+// into it or list what is in it, and its channel.
+func (s *Server) addressee(c *call) error {
+	to, err := s.store.Addressee(c.ctx, c.company.ID, parley.ConversationID(c.ids[idConversation]))
+	c.conv, c.channel = to.Conversation, to.Channel
+	return err
+}
+
+// conversation finds the conversation of the path with all that there is to show.
 func (s *Server) conversation(c *call) (err error) {
 	c.conv, err = s.store.Conversation(c.ctx, c.company.ID, parley.ConversationID(c.ids[idConversation]))
 	return err

@@ -57,25 +57,21 @@ func (s *Server) accept(c *call, in *store.Accept, body func(store.Accepted) []b
 
 var errChannelGone = parley.Errorf(parley.KindConflict, "the conversation's channel was deleted")
 
-// sendable binds the message, and finds the channel and the files for it.
+// sendable binds the message, and finds the files for it.
 func (s *Server) sendable(c *call) (*store.Accept, error) {
 	b, err := c.bind()
 	if err != nil {
 		return nil, err
 	}
-	ch, err := s.store.Channel(c.ctx, c.conv.Channel)
-	if err != nil {
-		return nil, err
-	}
-	in := &store.Accept{Company: c.company.ID, Channel: ch, Conversation: c.conv.ID}
-	ids := bindMessage(b, ch.Provider, in)
-	if in.Files, err = s.uploaded(c, b, ids, ch.Provider); err != nil {
+	in := &store.Accept{Company: c.company.ID, Channel: c.channel, Conversation: c.conv.ID}
+	ids := bindMessage(b, c.channel.Provider, in)
+	if in.Files, err = s.uploaded(c, b, ids, c.channel.Provider); err != nil {
 		return nil, err
 	}
 	if err := b.Err(); err != nil {
 		return nil, err
 	}
-	if ch.State == parley.ChannelDeleted {
+	if c.channel.State == parley.ChannelDeleted {
 		return nil, errChannelGone
 	}
 	return in, nil

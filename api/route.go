@@ -63,12 +63,12 @@ func (s *Server) endpoints() []endpoint {
 		route("PUT", conversation+"/note", s.conversation, s.noteConversation),
 		route("PUT", conversation+"/assign", s.conversation, s.assignConversation),
 		route("PUT", conversation+"/toggle_bitrix_block_openlines", s.conversation, s.toggleConversation),
-		route("GET", conversation+"/messages", s.conversation, s.listMessages),
-		route("POST", conversation+"/messages", s.conversation, s.postMessage),
-		route("POST", conversation+"/message", s.conversation, s.postMessage),
-		route("POST", uploadPattern, s.conversation, s.postAttachment),
+		route("GET", conversation+"/messages", s.addressee, s.listMessages),
+		route("POST", conversation+"/messages", s.addressee, s.postMessage),
+		route("POST", conversation+"/message", s.addressee, s.postMessage),
+		route("POST", uploadPattern, s.addressee, s.postAttachment),
 
-		route("GET", conversation+"/messages/M/timeline", s.conversation, s.showTimeline),
+		route("GET", conversation+"/messages/M/timeline", s.addressee, s.showTimeline),
 
 		route("GET", company+"/waba_templates", nil, s.listTemplates),
 		route("GET", "companies/waba_templates", nil, s.listTemplates),

@@ -102,7 +102,7 @@ func (tx *Tx) acceptConversation(known *convs, i *acceptItem) (err error) {
 	f := i.in.First
 	if f == nil {
 		if i.conv = known.byID[i.in.Conversation]; i.conv == nil || i.conv.Company != i.in.Company {
-			i.conv, i.err = nil, parley.Errorf(parley.KindNotFound, "Conversation not found")
+			i.conv, i.err = nil, errNoConversation
 		}
 	} else if i.conv = known.known[convKey{i.in.Channel.ID, f.External}]; i.conv == nil {
 		i.conv, err = known.create(i.in.Channel, connector.Chat{ID: f.External}, f.person())

@@ -42,12 +42,34 @@ func (db *DB) Conversations(ctx context.Context, company parley.CompanyID, p Pag
 func (db *DB) Conversation(ctx context.Context, company parley.CompanyID, id parley.ConversationID) (parley.Conversation, error) {
 	list, err := db.conversations(ctx, "v.id = $1 AND v.company_id = $2", int64(id), int64(company))
 	if err == nil && len(list) == 0 {
-		err = parley.Errorf(parley.KindNotFound, "Conversation not found")
+		err = errNoConversation
 	}
 	if err != nil {
 		return parley.Conversation{}, err
 	}
 	return list[0], nil
+}
+
+var errNoConversation = parley.Errorf(parley.KindNotFound, "Conversation not found")
+
+// An Addressee is what sending into a conversation needs to know of it.
+type Addressee struct {
+	Conversation parley.Conversation // its keys alone: who it is with and where, not what became of it
+	Channel      *parley.Channel     // without settings and secrets; may be a deleted one
+}
+
+// Addressee returns the little of a conversation that never changes, and its
+// channel: one cheap read, made for every message that is sent. KindNotFound if
+// the conversation is another company's.
+func (db *DB) Addressee(ctx context.Context, company parley.CompanyID, id parley.ConversationID) (Addressee, error) {
+	ch := &parley.Channel{Company: company}
+	err := one(ctx, db.backend.reader(), "SELECT c.id, c.provider, c.spelling, c.state"+convTables+" WHERE v.id = $1 AND v.company_id = $2",
+		[]any{int64(id), int64(company)}, &ch.ID, &ch.Provider, &ch.Spelling, &ch.State)
+	if noRow(err) {
+		return Addressee{}, errNoConversation
+	}
+	v := parley.Conversation{ID: id, Company: company, Channel: ch.ID, Spelling: ch.Spelling}
+	return Addressee{Conversation: v, Channel: ch}, classify(err)
 }
 
 // StartConversation makes a conversation before anything is said in it, or finds
