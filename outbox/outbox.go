@@ -95,8 +95,8 @@ type Config struct {
 	FirstPerMin float64 // first messages to strangers, for each channel, with Pace; 20
 	FirstBurst  int     // of them; 5
 
-	Sends        int // slots for sending, of all channels together; 256
-	ChannelSends int // of one channel; 64
+	Sends        int // slots for sending, of all channels together; 1024
+	ChannelSends int // of one channel; 256
 	Queue        int // jobs in memory, for each channel and lane; 512
 }
 
@@ -116,8 +116,8 @@ func (c Config) withDefaults() Config {
 	c.StopTimeout = cmp.Or(c.StopTimeout, 20*time.Second)
 	c.FirstPerMin = cmp.Or(c.FirstPerMin, 20)
 	c.FirstBurst = cmp.Or(c.FirstBurst, 5)
-	c.Sends = cmp.Or(c.Sends, 256)
-	c.ChannelSends = cmp.Or(c.ChannelSends, 64)
+	c.Sends = cmp.Or(c.Sends, 1024)
+	c.ChannelSends = cmp.Or(c.ChannelSends, 256)
 	c.Queue = cmp.Or(c.Queue, 512)
 	return c
 }

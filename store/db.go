@@ -92,7 +92,7 @@ func (db *DB) connect(ctx context.Context, o Options) error {
 		return err
 	}
 	db.backend, db.dialect = b, dialectSQLite
-	db.check, err = newCheckpointer(b.path, cmp.Or(o.wal, walDefaults), db.log)
+	db.check, err = newCheckpointer(ctx, b.path, cmp.Or(o.wal, walDefaults), db.log)
 	return err
 }
 

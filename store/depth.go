@@ -87,8 +87,9 @@ func (db *DB) countChannels(ctx context.Context, d *Depths) error {
 	})
 }
 
-// WALSize returns the size of SQLite's write-ahead log as it was last measured, in
-// bytes; 0 on PostgreSQL, which keeps its own.
+// WALSize returns how much SQLite's write-ahead log held when it was last measured,
+// in bytes; 0 on PostgreSQL, which keeps its own. The file may be longer: what was
+// copied back is written over.
 func (db *DB) WALSize() int64 {
 	if db.check == nil {
 		return 0

@@ -157,12 +157,12 @@ func tableOf(columns int, table *[][]string) func(scan scanFunc) error {
 }
 
 // WithWAL sets the limits of the write-ahead log, in bytes.
-func WithWAL(o Options, passive, truncate, full int64) Options {
-	o.wal = walLimits{passive, truncate, full}
+func WithWAL(o Options, back, full int64) Options {
+	o.wal = walLimits{back, full}
 	return o
 }
 
-// Look makes the checkpointer work now, and returns the size of the log.
+// Look makes the checkpointer work now, and returns how much the log holds.
 func Look(db *DB) int64 {
 	db.check.look()
 	return db.check.size.Load()

@@ -41,7 +41,7 @@ const busyTimeout = 5 * time.Second
 func sqliteDSN(path string, busy time.Duration, pragmas ...string) string {
 	q := url.Values{}
 	for _, p := range append([]string{fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
-		"wal_autocheckpoint(0)", "temp_store(MEMORY)", "cache_size(-8192)"}, pragmas...) {
+		"wal_autocheckpoint(0)", fmt.Sprintf("journal_size_limit(%d)", walFile), "temp_store(MEMORY)", "cache_size(-8192)"}, pragmas...) {
 		q.Add("_pragma", p)
 	}
 	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: q.Encode()}).String()

@@ -17,7 +17,7 @@ func TestPragmas(t *testing.T) {
 	t.Parallel()
 	db := storetest.Open(t, storetest.SQLite(t))
 	for pragma, want := range map[string]string{"synchronous": "2", "foreign_keys": "1", "auto_vacuum": "2", "wal_autocheckpoint": "0",
-		"journal_mode": "wal", "busy_timeout": "5000"} {
+		"journal_mode": "wal", "journal_size_limit": "67108864", "busy_timeout": "5000"} {
 		for name, query := range map[string]func(*store.DB, int, string, ...any) ([][]string, error){"writer": store.QueryWriter, "reader": store.Query} {
 			got, err := query(db, 1, "PRAGMA "+pragma)
 			if err != nil || len(got) != 1 || got[0][0] != want {
@@ -44,12 +44,15 @@ func fill(t *testing.T, w *world, name string, size int) {
 func TestCheckpoint(t *testing.T) {
 	t.Parallel()
 	o := storetest.SQLite(t)
-	w := newWorld(t, storetest.Open(t, store.WithWAL(o, 64<<10, 256<<10, 1<<20)))
+	w := newWorld(t, storetest.Open(t, store.WithWAL(o, 64<<10, 1<<20)))
 	for n := range 8 {
 		fill(t, w, fmt.Sprint(n, " "), 512<<10)
-		if size := store.Look(w.db); size > 256<<10 {
-			t.Errorf("round %d: the log has %d bytes after a checkpoint", n, size)
+		if size := store.Look(w.db); size != 0 {
+			t.Errorf("round %d: the log holds %d bytes after a checkpoint", n, size)
 		}
+	}
+	if info, err := os.Stat(o.Path + "-wal"); err != nil || info.Size() > 2<<20 {
+		t.Errorf("the log's file has %v, %v: it did not begin anew", info.Size(), err)
 	}
 	if err := w.db.Ping(t.Context()); err != nil {
 		t.Error(err)
@@ -64,7 +67,7 @@ func TestCheckpoint(t *testing.T) {
 func TestCheckpointHeld(t *testing.T) {
 	t.Parallel()
 	o := storetest.SQLite(t)
-	w := newWorld(t, storetest.Open(t, store.WithWAL(o, 64<<10, 256<<10, 1<<20)))
+	w := newWorld(t, storetest.Open(t, store.WithWAL(o, 64<<10, 1<<20)))
 	conv := w.talk("1")
 	work := w.claim(w.say(conv, "a").ID)
 	reader, err := sql.Open("sqlite", "file:"+o.Path)
@@ -83,7 +86,7 @@ func TestCheckpointHeld(t *testing.T) {
 	fill(t, w, "held", 2<<20)
 	start := time.Now()
 	if size := store.Look(w.db); size < 1<<20 {
-		t.Fatalf("the log has %d bytes, though a reader holds it", size)
+		t.Fatalf("the log holds %d bytes, though a reader holds it", size)
 	}
 	if took := time.Since(start); took > 2*time.Second {
 		t.Errorf("the writer stood still for %s, waiting for a reader", took)
@@ -98,7 +101,7 @@ func TestCheckpointHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	if size := store.Look(w.db); size != 0 {
-		t.Errorf("the log has %d bytes once the reader is gone", size)
+		t.Errorf("the log holds %d bytes once the reader is gone", size)
 	}
 	receive(t, w.db, says(w.ch, "1", "late", "x"))
 }
