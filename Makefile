@@ -26,9 +26,12 @@ fuzz:
 		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ) -fuzzminimizetime 100x $$dir || exit 1; \
 	done
 
-# Benchmarks of the hot paths, with allocations.
-bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./...
+# Everything that is measured: the whole gateway, each figure with its target and what the machine can do at most, about a quarter of
+# an hour on an idle machine (the first time more, to fill a database); then the Go benchmarks against an earlier revision, in turns.
+# BASE=REVISION names that; the newest tag by default. SUITE="-run receive -d 5s" are flags of the suite; -h lists them.
+bench: build
+	$(GO) run ./bench suite $(SUITE)
+	$(GO) run ./bench compare -base "$(BASE)"
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags="-s -w" -o bin/parley ./cmd/parley

@@ -36,7 +36,11 @@ var layers = map[string][]string{
 	"janitor":     append([]string{"blob"}, belowServices...),
 	"attachment":  append([]string{"blob"}, belowServices...),
 	"signin":      append([]string{"jsonout"}, belowServices...),
+	"bench/fill":  {"store", "connector", "render", "seal"},
 	"api":         append([]string{"params", "jsonout", "attachment", "signin"}, belowServices...),
+	"bench":       {"bench/load", "bench/sink", "bench/limits", "bench/fill", "bench/suite", "bench/compare"},
+	"bench/suite": {"bench/load", "bench/sink", "bench/limits", "bench/fill"},
+	"bench/load":  {}, "bench/sink": {"bench/load"}, "bench/limits": {"bench/load"}, "bench/compare": {},
 }
 
 // testHelpers are packages that only tests import.
