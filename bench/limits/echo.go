@@ -108,7 +108,6 @@ func drive(ctx context.Context, base string, conns int, d time.Duration) (Figure
 	o := load.Default()
 	o.URL, o.Conns, o.Duration = base+"/hook", conns, d
 	o.Header = []string{"Content-Type: application/json"}
-	o.Warmup = d / 10
 	res, err := load.Run(ctx, o)
 	switch {
 	case err != nil:
@@ -117,6 +116,8 @@ func drive(ctx context.Context, base string, conns int, d time.Duration) (Figure
 		return Figure{}, errors.New(res.Failure)
 	case ctx.Err() != nil:
 		return Figure{}, ctx.Err()
+	case res.Requests == 0:
+		return Figure{}, errors.New("no request was answered in time; measure for longer")
 	}
 	return Figure{Rate: res.RPS, Latencies: res.Latencies}, nil
 }

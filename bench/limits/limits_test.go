@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 // TestMeasure: everything is measured, and nothing is left behind.
 func TestMeasure(t *testing.T) {
 	t.Setenv("LIMITS_ECHO", "1")
-	o := limits.Options{Dir: t.TempDir(), Postgres: os.Getenv("PARLEY_TEST_POSTGRES"), Duration: 20 * time.Millisecond, Echo: []string{os.Args[0]}}
+	o := limits.Options{Dir: t.TempDir(), Postgres: os.Getenv("PARLEY_TEST_POSTGRES"), Duration: 100 * time.Millisecond, Echo: []string{os.Args[0]}}
 	want := []string{limits.EchoOne, limits.EchoMany, limits.SQLiteOne, limits.SQLiteSome, limits.SQLiteMany, limits.Disk}
 	if o.Postgres != "" {
 		want = append(want, limits.PostgresOne, limits.PostgresMany)
@@ -67,7 +67,7 @@ func TestMeasureFails(t *testing.T) {
 	}{
 		"no such command": {t.Context(), limits.Options{Echo: []string{"/does/not/exist"}}, limits.EchoOne},
 		"silent command":  {t.Context(), limits.Options{Echo: []string{"true"}}, limits.EchoOne},
-		"no directory":    {t.Context(), limits.Options{Dir: "/does/not/exist", Duration: time.Millisecond}, limits.SQLiteOne},
+		"no directory":    {t.Context(), limits.Options{Dir: "/does/not/exist", Duration: 100 * time.Millisecond}, limits.SQLiteOne},
 		"cancelled":       {ended, limits.Options{Dir: t.TempDir()}, limits.EchoOne},
 	} {
 		if _, err := limits.Measure(tt.ctx, tt.o); err == nil || !strings.HasPrefix(err.Error(), tt.want) {

@@ -93,12 +93,9 @@ func (c *client) append(b []byte, q *request) []byte {
 	b = append(b, q.target...)
 	b = append(b, " HTTP/1.1\r\nHost: "...)
 	b = append(b, c.host...)
+	b = append(b, "\r\nContent-Length: "...)
+	b = strconv.AppendInt(b, int64(len(q.body)+len(q.pad)), 10)
 	b = append(b, "\r\n"...)
-	if n := len(q.body) + len(q.pad); n > 0 || q.method != "GET" {
-		b = append(b, "Content-Length: "...)
-		b = strconv.AppendInt(b, int64(n), 10)
-		b = append(b, "\r\n"...)
-	}
 	b = append(b, q.header...)
 	b = append(b, "\r\n"...)
 	return append(b, q.body...)

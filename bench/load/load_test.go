@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -118,6 +120,15 @@ func TestMix(t *testing.T) {
 		t.Errorf("got %+v", res)
 	}
 	g.check(t, 220, 40, 40)
+	empty := 0
+	for _, r := range g.got {
+		if r.body == "" {
+			empty++
+		}
+	}
+	if empty != 8 {
+		t.Errorf("%d bodies are empty: garbage must be of every kind", empty)
+	}
 }
 
 // check counts messages, repetitions and garbage among what has the right secret
@@ -262,6 +273,73 @@ func TestRefused(t *testing.T) {
 	})
 	if res := run(t, o); res.Requests != 200 || res.Refused != 100 || res.Non2xx != 50 || res.Failure == "" {
 		t.Errorf("got %+v", res)
+	}
+}
+
+// TestLastOfConnection: a connection that the server closes is not used again.
+func TestLastOfConnection(t *testing.T) {
+	t.Parallel()
+	_, o := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") })
+	if res := run(t, o); res.Errors != 0 || res.Status[200] != 200 {
+		t.Errorf("got %+v", res)
+	}
+}
+
+// TestUnreadBody: the answer to a body that is not read is read.
+func TestUnreadBody(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		_, _ = io.WriteString(conn, "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+		<-t.Context().Done()
+		conn.Close()
+	}()
+	o := options("http://" + l.Addr().String())
+	o.Sink, o.Count, o.Conns, o.Timeout = "", 1, 1, 5*time.Second
+	o.Mix = []load.Part{load.Oversized(1, 64<<20)}
+	if p := run(t, o).Parts[1]; p.Errors != 0 || p.Status[413] != 1 {
+		t.Errorf("got %+v", p)
+	}
+}
+
+// TestAwaitsSink: the run ends when all that was accepted has come, or after its
+// wait.
+func TestAwaitsSink(t *testing.T) {
+	t.Parallel()
+	s := sink.New(sink.Options{})
+	srv := httptest.NewServer(s)
+	defer srv.Close()
+	g, o := serve(t, nil)
+	var forward sync.WaitGroup
+	defer forward.Wait()
+	g.answer = func(http.ResponseWriter, *http.Request) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if len(g.got)%200 != 0 {
+			return
+		}
+		all := slices.Clone(g.got)
+		forward.Go(func() {
+			for _, r := range all {
+				s.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/r", strings.NewReader(r.body)))
+			}
+		})
+	}
+	o.Sink = srv.URL
+	if res := run(t, o); !res.Sink.Complete || res.Sink.Distinct != 200 || res.Sink.RPS <= 0 {
+		t.Errorf("got %+v", res.Sink)
+	}
+	o.Wait, g.answer = 0, func(http.ResponseWriter, *http.Request) {}
+	if res := run(t, o); res.Sink.Complete || res.Sink.Distinct != 0 {
+		t.Errorf("nothing came: got %+v", res.Sink)
 	}
 }
 

@@ -39,9 +39,9 @@ func (r *run) newSender(c *client, i int) *sender {
 	s := &sender{run: r, client: c, i: int64(i), conns: int64(r.Conns), picker: newPicker(r.parts, i),
 		tally: make([]tally, len(r.parts)), turn: make([]int64, len(r.parts)), sent: make([]message, 1)}
 	s.chats = (r.Chats - s.i + s.conns - 1) / s.conns
-	// Ids stay distinct from those of any run begun in an earlier second, up to
-	// 100,000 requests per second, and below 2^53.
-	s.idBase = r.start.Unix() * 100_000
+	// Ids stay distinct from those of any run begun in an earlier millisecond, up
+	// to 100 requests per millisecond, and below 2^53.
+	s.idBase = r.start.UnixMilli() * 100
 	if r.Spread == SpreadZipf {
 		s.zipf = rand.NewZipf(rand.New(rand.NewPCG(1, uint64(i))), zipfExponent, 1, uint64(s.chats-1))
 	}

@@ -97,7 +97,6 @@ func TestHold(t *testing.T) {
 		s := New(Options{})
 		accept(t, s, "/r", 0)
 		s.Hold()
-		s.Hold()
 		var held sync.WaitGroup
 		for seq := range int64(10) {
 			held.Go(func() { accept(t, s, "/r", 1+seq) })
@@ -105,12 +104,16 @@ func TestHold(t *testing.T) {
 		impatient, leave := context.WithCancel(t.Context())
 		held.Go(func() { post(impatient, s, "/r", text(1, 99)) })
 		synctest.Wait()
+		s.Hold() // it is held already
 		if got := s.Stats(); !got.Holding || got.Held != 11 || got.Webhook.Distinct != 1 || got.Drain != nil {
 			t.Errorf("held: got %+v", got)
 		}
 		accept(t, s, "/botX/sendMessage", 0) // the messenger is not held
 		leave()
 		synctest.Wait()
+		if got := s.Stats(); got.Held != 10 || got.Webhook.Distinct != 1 {
+			t.Errorf("one has left: got %+v", got)
+		}
 		s.Reset()
 		accept(t, s, "/botX/sendMessage", 1)
 		if got := s.Stats(); !got.Holding || got.Held != 10 {
@@ -132,6 +135,15 @@ func TestHold(t *testing.T) {
 		s.Release() // nothing is held: the drain stays
 		if d := s.Stats().Drain; d == nil || d.Distinct != 11 {
 			t.Errorf("drain: got %+v", d)
+		}
+
+		s.Hold()
+		held.Go(func() { accept(t, s, "/r", 60) })
+		synctest.Wait()
+		s.Release()
+		held.Wait()
+		if d := s.Stats().Drain; d == nil || d.Distinct != 1 {
+			t.Errorf("the second drain: got %+v", d)
 		}
 	})
 }
