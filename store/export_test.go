@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/parley-im/parley"
 )
 
@@ -268,4 +270,13 @@ func TablesOf(version int) []string {
 		tables = append(tables, m[1])
 	}
 	return tables
+}
+
+// Pooled reports whether a pooler stands before the database.
+func Pooled(ctx context.Context, url string) (bool, error) {
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		return false, err
+	}
+	return pooled(ctx, config)
 }

@@ -29,15 +29,33 @@ func openPostgres(ctx context.Context, dsn string) (*postgresBackend, error) {
 	if config.MaxConns < postgresLanes+4 {
 		config.MaxConns = int32(postgresLanes + max(4, 2*runtime.NumCPU()))
 	}
+	pooled, err := pooled(ctx, config.ConnConfig)
+	if err != nil {
+		return nil, fmt.Errorf("reach the database: %w", err)
+	}
+	if pooled && config.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, err
 	}
-	if err := pool.Ping(ctx); err != nil {
-		pool.Close()
-		return nil, fmt.Errorf("reach the database: %w", err)
-	}
 	return &postgresBackend{pool}, nil
+}
+
+// pooled reports whether a pooler stands between. It may hand each transaction to
+// another server process, which does not know the statements that the one before has
+// prepared. It gives itself away by the number of the process: what it told when the
+// connection began is its own.
+func pooled(ctx context.Context, config *pgx.ConnConfig) (bool, error) {
+	conn, err := pgx.ConnectConfig(ctx, config.Copy())
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	var process uint32
+	err = conn.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeSimpleProtocol).Scan(&process)
+	return process != conn.PgConn().PID(), err
 }
 
 func (b *postgresBackend) lanes() int      { return postgresLanes }
