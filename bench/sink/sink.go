@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -41,8 +42,8 @@ type Stats struct {
 	Holding bool            `json:"holding"`
 	Held    int64           `json:"held"` // requests that wait for the release
 	Drain   *Drain          `json:"drain,omitempty"`
-	// Callback is what the last setWebhook call registered.
-	Callback Callback `json:"callback"`
+	// Callbacks are what setWebhook has registered, by the bot's id.
+	Callbacks map[int64]Callback `json:"callbacks"`
 }
 
 // Path is what came to one receiver.
@@ -80,7 +81,7 @@ type Sink struct {
 	held          int64
 	released      *Drain // RPS is not used, Distinct is what had come before
 	other, lastID int64
-	callback      Callback
+	callbacks     map[int64]Callback
 }
 
 // New makes a sink.
@@ -96,7 +97,7 @@ func (s *Sink) Stats() *Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st := &Stats{Send: s.send.snapshot(), Paths: map[string]Path{}, Other: s.other,
-		Holding: s.gate != nil, Held: s.held, Callback: s.callback}
+		Holding: s.gate != nil, Held: s.held, Callbacks: maps.Clone(s.callbacks)}
 	total := &arrivals{}
 	for path, a := range s.receivers {
 		one := a.snapshot()
@@ -119,7 +120,7 @@ func rate(n int64, from, to *time.Time) float64 {
 	return float64(n) / to.Sub(*from).Seconds()
 }
 
-// Reset forgets what has been counted. The registered callback stays, and so does
+// Reset forgets what has been counted. Registered callbacks stay, and so does
 // a hold.
 func (s *Sink) Reset() {
 	s.mu.Lock()

@@ -241,8 +241,11 @@ func TestBotAPI(t *testing.T) {
 		if got := call("getWebhookInfo"); !strings.Contains(got, `"url":"http://x/"`) {
 			t.Errorf("%s: got %s", kind, got)
 		}
+		if got := s.Stats().Callbacks; len(got) != 1 || got[1].URL != "http://x/" {
+			t.Errorf("%s: got %+v", kind, got)
+		}
 		call("deleteWebhook")
-		if got := s.Stats(); got.Callback.URL != "" || got.Other != 3 {
+		if got := s.Stats(); got.Callbacks[1].URL != "" || got.Other != 3 {
 			t.Errorf("%s: got %+v", kind, got)
 		}
 	}

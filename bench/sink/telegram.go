@@ -27,14 +27,14 @@ func (s *Sink) telegram(w http.ResponseWriter, r *http.Request, body []byte) {
 	case "getme":
 		reply(w, `{"ok":true,"result":{"id":%d,"is_bot":true,"first_name":"Bench","username":"bench_bot"}}`, botID(bot))
 	case "getwebhookinfo":
-		registered, _ := json.Marshal(s.registered().URL)
+		registered, _ := json.Marshal(s.registered(botID(bot)).URL)
 		reply(w, `{"ok":true,"result":{"url":%s,"has_custom_certificate":false,"pending_update_count":0}}`, registered)
 	case "setwebhook":
 		param := params(r, body)
-		s.register(Callback{URL: param("url"), SecretToken: param("secret_token")})
+		s.register(botID(bot), Callback{URL: param("url"), SecretToken: param("secret_token")})
 		reply(w, `{"ok":true,"result":true,"description":"Webhook was set"}`)
 	case "deletewebhook":
-		s.register(Callback{})
+		s.register(botID(bot), Callback{})
 		reply(w, `{"ok":true,"result":true,"description":"Webhook was deleted"}`)
 	case "getupdates":
 		pause(r.Context(), pollTimeout(r, body))
@@ -55,16 +55,19 @@ func botID(path string) int64 {
 	return n
 }
 
-func (s *Sink) registered() Callback {
+func (s *Sink) registered(bot int64) Callback {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.callback
+	return s.callbacks[bot]
 }
 
-func (s *Sink) register(c Callback) {
+func (s *Sink) register(bot int64, c Callback) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.callback = c
+	if s.callbacks == nil {
+		s.callbacks = map[int64]Callback{}
+	}
+	s.callbacks[bot] = c
 }
 
 func (s *Sink) sendMessage(w http.ResponseWriter, r *http.Request, body []byte) {

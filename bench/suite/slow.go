@@ -73,7 +73,7 @@ func (w *world) newCrowd(ctx context.Context) (c *crowd, err error) {
 
 // join adds a company with a bot and a receiver.
 func (c *crowd) join(ctx context.Context, n int64) error {
-	made, err := c.api.call(ctx, "POST", "companies", form("name", fmt.Sprintf("Company %d", n), "webhook_url", fmt.Sprintf("%s/hook/%d", c.sink.url, n)))
+	made, err := c.api.call(ctx, "POST", "companies", form("name", fmt.Sprintf("Company %d", n), "webhook_url", fmt.Sprintf("%s/hook%d", c.sink.url, n)))
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (c *crowd) close() {
 // with runs the same load on all companies while the first one's receiver is this.
 func (c *crowd) with(first *sinkChild) func(context.Context) (*run, error) {
 	return func(ctx context.Context) (*run, error) {
-		if err := c.deliverTo(ctx, c.company, first.url+"/hook/0"); err != nil {
+		if err := c.deliverTo(ctx, c.company, first.url+"/hook0"); err != nil {
 			return nil, err
 		}
 		for _, k := range []*sinkChild{c.sink, first} {
@@ -112,12 +112,14 @@ func (c *crowd) with(first *sinkChild) func(context.Context) (*run, error) {
 // measure has everybody write, and counts what the others get: so many in the
 // time until the last has arrived.
 func (c *crowd) measure(ctx context.Context, first *sinkChild) (*run, error) {
-	each := c.suite.count(120, 5)
+	const chats = 20 // of each company
+	each := max(1, c.suite.count(120, chats)/chats) * chats
 	want := each * (c.suite.Receivers - 1)
 	o := c.callbacks()
 	o.URL, o.Keys = c.gateway.base+"/{key}", c.keys
 	o.Header = []string{"Content-Type: application/json", secretHeader + "{key2}"}
-	o.Chats, o.Count, o.Warmup, o.Duration = 20*c.suite.Receivers, each*c.suite.Receivers, 0, time.Minute
+	o.Conns = chats // divides the chats, so every company gets as much
+	o.Chats, o.Count, o.Warmup, o.Duration = chats*c.suite.Receivers, each*c.suite.Receivers, 0, time.Minute
 	begun := time.Now()
 	r, err := c.load(ctx, fmt.Sprintf("%d companies, one receiver %s", c.suite.Receivers, c.pace(first)), o)
 	if err != nil {
@@ -128,11 +130,23 @@ func (c *crowd) measure(ctx context.Context, first *sinkChild) (*run, error) {
 		return nil, err
 	}
 	if stats.Webhook.Distinct < want || stats.Webhook.Last == nil {
-		return nil, fmt.Errorf("%d of %d events arrived at the other receivers", stats.Webhook.Distinct, want)
+		return nil, fmt.Errorf("%d of %d events arrived at the other receivers%s", stats.Webhook.Distinct, want, c.lacking(stats, each))
 	}
 	r.Sink = &load.SinkResult{Complete: true, RPS: float64(want) / stats.Webhook.Last.Sub(begun).Seconds(), Arrivals: &stats.Webhook}
 	c.suite.logf("    %.0f/s to the others, p50 %.1f ms, p99 %.1f ms", r.Sink.RPS, r.Sink.P50, r.Sink.P99)
 	return r, c.rest(ctx, first, each)
+}
+
+// lacking names the receivers that did not get all.
+func (c *crowd) lacking(stats *sink.Stats, each int64) string {
+	var b strings.Builder
+	for n := range c.suite.Receivers - 1 {
+		name := fmt.Sprintf("hook%d", n+1)
+		if got := stats.Paths[name].Distinct; got < each {
+			fmt.Fprintf(&b, "; %s got %d of %d", name, got, each)
+		}
+	}
+	return b.String()
 }
 
 // rest gives the first company what it has still to get, by the quick receiver, so
@@ -145,7 +159,7 @@ func (c *crowd) rest(ctx context.Context, first *sinkChild, each int64) error {
 	if err := c.quick.Reset(ctx); err != nil {
 		return err
 	}
-	if err := c.deliverTo(ctx, c.company, c.quick.url+"/hook/0"); err != nil {
+	if err := c.deliverTo(ctx, c.company, c.quick.url+"/hook0"); err != nil {
 		return err
 	}
 	had, err := first.awaitArrivals(ctx, slowBy, distinct, each)

@@ -146,10 +146,6 @@ func (w *world) deliverTo(ctx context.Context, company int64, address string) er
 // connect gives a company its bot, or makes the one that it has connect again, and
 // returns where to call back, once the gateway has told the messenger.
 func (w *world) connect(ctx context.Context, company, bot int64) (hook, error) {
-	before, err := w.sink.Stats(ctx)
-	if err != nil {
-		return hook{}, err
-	}
 	path := fmt.Sprintf("companies/%d/channels", company)
 	had, err := w.api.call(ctx, http.MethodGet, path, nil)
 	if err != nil {
@@ -167,8 +163,8 @@ func (w *world) connect(ctx context.Context, company, bot int64) (hook, error) {
 		if err != nil {
 			return false
 		}
-		registered = stats.Callback
-		return registered.URL != "" && registered.URL != before.Callback.URL || len(had.Data.Channels) > 0 && registered.URL != ""
+		registered = stats.Callbacks[bot]
+		return registered.URL != ""
 	})
 	return hook{strings.Replace(registered.URL, publicURL, w.gateway.base, 1), registered.SecretToken}, err
 }
