@@ -56,7 +56,9 @@ type scripter interface {
 	script(ctx context.Context, text string) error
 }
 
-const schemaTable = "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL, compatible INTEGER NOT NULL);"
+// schemaTable has each version once, so that of several nodes one alone migrates.
+const schemaTable = `CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL, compatible INTEGER NOT NULL);
+CREATE UNIQUE INDEX IF NOT EXISTS schema_version_once ON schema_version (version);`
 
 // migrate brings the schema up to the newest version.
 func migrate(ctx context.Context, b backend, d dialect) error {
@@ -84,7 +86,7 @@ func migrateTo(ctx context.Context, b backend, d dialect, all []migration) error
 			return nil
 		}
 		m := all[version]
-		text := d.ddl(m.text) + fmt.Sprintf("\nINSERT INTO schema_version (version, compatible) VALUES (%d, %d);", m.version, m.compatible)
+		text := fmt.Sprintf("INSERT INTO schema_version (version, compatible) VALUES (%d, %d);\n", m.version, m.compatible) + d.ddl(m.text)
 		if err := s.script(ctx, text); err != nil {
 			// Another node may have been quicker; then the version has moved on.
 			if now, _, again := schemaVersion(ctx, b); again == nil && now > version {

@@ -86,7 +86,7 @@ func TestSuite(t *testing.T) {
 	dir := t.TempDir()
 	figures, err := Measure(t.Context(), Options{
 		Parley: shipped(t), Self: []string{os.Args[0]}, Dir: dir, Duration: 200 * time.Millisecond, Progress: progress{t},
-		Rounds: 1, Receivers: 3, Middle: 4000, History: 2000,
+		Rounds: 1, Receivers: 3, Middle: 4000, History: 7000,
 	})
 	if err != nil {
 		t.Fatal(err)
