@@ -250,3 +250,29 @@ func TestBotAPI(t *testing.T) {
 		}
 	}
 }
+
+// TestBotsAreToldApart: each has an id and a callback of its own. A gateway that
+// found another bot's would register its own again and again.
+func TestBotsAreToldApart(t *testing.T) {
+	t.Parallel()
+	s := New(Options{})
+	call := func(bot, method, body string) string {
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/bot"+bot+"/"+method, strings.NewReader(body)))
+		return w.Body.String()
+	}
+	for _, bot := range []string{"7:a", "8:b"} {
+		if got, id := call(bot, "getMe", ""), bot[:1]; !strings.Contains(got, `"id":`+id+`,`) {
+			t.Errorf("bot %s: got %s", bot, got)
+		}
+		call(bot, "setWebhook", "url=http://x/"+bot[2:])
+	}
+	for _, bot := range []string{"7:a", "8:b"} {
+		if got := call(bot, "getWebhookInfo", ""); !strings.Contains(got, `"url":"http://x/`+bot[2:]+`"`) {
+			t.Errorf("bot %s: got %s", bot, got)
+		}
+	}
+	if got := s.Stats().Callbacks; len(got) != 2 || got[7].URL != "http://x/a" {
+		t.Errorf("got %v", got)
+	}
+}

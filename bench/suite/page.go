@@ -59,7 +59,7 @@ func page(ctx context.Context, s *suite, kind string) error {
 	if err != nil {
 		return err
 	}
-	f := runs{r}.figure("page", kind, "100 messages of a million, median", "ms", func(r *run) float64 { return r.P50 })
+	f := runs{r}.figure("page", kind, fmt.Sprintf("100 of %d messages, median", s.Middle), "ms", func(r *run) float64 { return r.P50 })
 	f.Target, f.Limit = below(5), fmt.Sprintf("p99 %.1f ms, %d bytes each", r.P99, r.Bytes/max(r.Requests, 1))
 	s.add(f)
 	return nil

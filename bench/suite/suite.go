@@ -51,7 +51,8 @@ type Options struct {
 	Duration  time.Duration  // of one run; the others, and what is counted, scale with it
 	Rounds    int            // how often what is compared is measured
 	Receivers int64          // companies, of which one has a slow receiver
-	History   int64          // messages of the long history
+	Short     int64          // messages of the short history, 10 in each conversation
+	History   int64          // messages of the long history, 100 in each
 	Middle    int64          // messages of the history for pages and starts
 	Progress  io.Writer
 }
@@ -76,6 +77,7 @@ func Run(args []string) error {
 	fs.StringVar(&o.Parley, "parley", "bin/parley", "the gateway's `binary`, as make build writes it")
 	fs.StringVar(&o.Dir, "dir", "bench-data", "`directory` for all data, on the disk to be measured; filled databases stay there")
 	fs.DurationVar(&o.Duration, "d", baseDuration, "length of one run; what is counted instead scales with it")
+	fs.Int64Var(&o.Short, "short", 10_000, "messages of the short history that the long one is compared with, 10 in each conversation")
 	fs.Int64Var(&o.History, "history", 10_000_000, "messages of the long history, 100 in each conversation")
 	fs.Int64Var(&o.Middle, "middle", 1_000_000, "messages of the history for pages and starts")
 	fs.IntVar(&o.Rounds, "rounds", 3, "how often what is compared is measured")
@@ -160,6 +162,7 @@ func Measure(ctx context.Context, o Options) ([]Figure, error) {
 }
 
 func (s *suite) prepare(ctx context.Context) error {
+	s.Rounds, s.Receivers = max(s.Rounds, 1), max(s.Receivers, 2)
 	var err error
 	if s.Parley, err = exec.LookPath(s.Parley); err != nil {
 		return fmt.Errorf("the gateway's binary: %w; make build writes one", err)

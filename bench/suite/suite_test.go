@@ -86,7 +86,7 @@ func TestSuite(t *testing.T) {
 	dir := t.TempDir()
 	figures, err := Measure(t.Context(), Options{
 		Parley: shipped(t), Self: []string{os.Args[0]}, Dir: dir, Duration: 200 * time.Millisecond, Progress: progress{t},
-		Rounds: 1, Receivers: 3, Middle: 4000, History: 7000,
+		Rounds: 1, Receivers: 3, Middle: 4000, Short: 640, History: 6400,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +116,7 @@ func complete(t *testing.T, figures []Figure) {
 		if strings.Contains(f.Note, "failed") {
 			t.Errorf("%s, %s: %s", f.Scenario, f.Name, f.Note)
 		}
-		if f.Unit == "msg/s" && f.CPU <= 0 {
+		if f.Unit == "msg/s" && strings.Contains(f.Name, "64 connections") && f.CPU <= 0 {
 			t.Errorf("%s, %s: no CPU time", f.Scenario, f.Name)
 		}
 	}

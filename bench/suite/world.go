@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/parley-im/parley/bench/fill"
 	"github.com/parley-im/parley/bench/load"
 	"github.com/parley-im/parley/bench/sink"
 )
@@ -143,30 +144,47 @@ func (w *world) deliverTo(ctx context.Context, company int64, address string) er
 	return err
 }
 
-// connect gives a company its bot, or makes the one that it has connect again, and
+// connect gives a company its bot, or has the bot that it has connect again, and
 // returns where to call back, once the gateway has told the messenger.
 func (w *world) connect(ctx context.Context, company, bot int64) (hook, error) {
-	path := fmt.Sprintf("companies/%d/channels", company)
-	had, err := w.api.call(ctx, http.MethodGet, path, nil)
+	before, err := w.sink.Stats(ctx)
 	if err != nil {
 		return hook{}, err
 	}
-	if len(had.Data.Channels) == 0 {
-		token := fmt.Sprintf("%d:bench-bot-with-a-secret-of-usual-length", bot)
-		if _, err := w.api.call(ctx, http.MethodPost, path, form("provider", "telegram", "token", token)); err != nil {
-			return hook{}, err
-		}
+	if err := w.addBot(ctx, company, bot); err != nil {
+		return hook{}, err
 	}
-	var registered sink.Callback
+	var at sink.Callback
 	err = w.gateway.await(ctx, "the bot is connected", time.Minute, func() bool {
 		stats, err := w.sink.Stats(ctx)
 		if err != nil {
 			return false
 		}
-		registered = stats.Callbacks[bot]
-		return registered.URL != ""
+		at = stats.Callbacks[bot]
+		return at.URL != "" && at != before.Callbacks[bot]
 	})
-	return hook{strings.Replace(registered.URL, publicURL, w.gateway.base, 1), registered.SecretToken}, err
+	return w.hookAt(at), err
+}
+
+func (w *world) hookAt(c sink.Callback) hook {
+	return hook{strings.Replace(c.URL, publicURL, w.gateway.base, 1), c.SecretToken}
+}
+
+// addBot makes the company's channel. If there is one, it is given its token again:
+// it gets another secret, and does not wait for its turn to be checked.
+func (w *world) addBot(ctx context.Context, company, bot int64) error {
+	path := fmt.Sprintf("companies/%d/channels", company)
+	had, err := w.api.call(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return err
+	}
+	if len(had.Data.Channels) > 0 {
+		_, err := w.api.call(ctx, http.MethodPut, fmt.Sprintf("%s/%d", path, had.Data.Channels[0].ID), form("token", fill.DefaultBot))
+		return err
+	}
+	token := fmt.Sprintf("%d:bench-bot-with-a-secret-of-usual-length", bot)
+	_, err = w.api.call(ctx, http.MethodPost, path, form("provider", "telegram", "token", token))
+	return err
 }
 
 // A run is one run of the load generator.
