@@ -155,7 +155,7 @@ func TestNewerDatabase(t *testing.T) {
 		}
 		next := store.Latest() + 1
 		mark := func(compatible int) {
-			text := fmt.Sprintf("INSERT INTO schema_version (version, compatible) VALUES (%d, %d);", next, compatible)
+			text := fmt.Sprintf("DELETE FROM schema_version WHERE version = %d; INSERT INTO schema_version (version, compatible) VALUES (%[1]d, %[2]d);", next, compatible)
 			if err := store.Script(t.Context(), o, text); err != nil {
 				t.Fatal(err)
 			}

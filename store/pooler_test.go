@@ -54,9 +54,12 @@ func startPooler(t *testing.T, program string, server *url.URL) string {
 	}
 	address := free.Addr().(*net.TCPAddr)
 	_ = free.Close()
-	password, _ := server.User.Password()
+	backend := fmt.Sprintf("host=%s port=%s user=%s", server.Hostname(), server.Port(), server.User.Username())
+	if password, ok := server.User.Password(); ok {
+		backend += " password=" + password
+	}
 	config := fmt.Sprintf(`[databases]
-* = host=%s port=%s user=%s password=%s
+* = %s
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = %d
@@ -64,7 +67,7 @@ unix_socket_dir =
 auth_type = any
 pool_mode = transaction
 default_pool_size = 3
-`, server.Hostname(), server.Port(), server.User.Username(), password, address.Port)
+`, backend, address.Port)
 	file := filepath.Join(t.TempDir(), "pgbouncer.ini")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
