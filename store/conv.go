@@ -259,7 +259,7 @@ func (s *convs) block(v *conv, blocked bool) error {
 	return nil
 }
 
-// heard notes that the contact wrote. The row follows at most once a minute.
+// heard notes that the contact wrote. The row follows at most once an hour.
 func (s *convs) heard(v *conv) error {
 	v.lastKnown = s.tx.now
 	s.touch(v)

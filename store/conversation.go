@@ -9,7 +9,7 @@ import (
 
 // lastColumns are derived from the messages: of the last one, and of the last
 // received one among the newest fifty. What is further back is in the row, at
-// most a minute stale.
+// most an hour stale.
 const lastColumns = `,
 	COALESCE((SELECT m.created_at FROM message m WHERE m.conversation_id = v.id AND m.listed = 1 ORDER BY m.id DESC LIMIT 1), 0),
 	COALESCE((SELECT MAX(n.created_at) FROM (SELECT m.created_at, m.income FROM message m WHERE m.conversation_id = v.id AND m.listed = 1

@@ -14,7 +14,7 @@ import (
 
 // incomeFlush is how often the time of the last received message is written to a
 // conversation's row, at most.
-const incomeFlush = time.Minute
+const incomeFlush = time.Hour
 
 // A seenKey is the identity of a provider's event within a channel.
 type seenKey [16]byte

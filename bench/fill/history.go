@@ -23,7 +23,7 @@ const (
 	// next one comes.
 	sendTime = 120 * time.Millisecond
 	// incomeFlush is how often a conversation's last_income_at is written at most.
-	incomeFlush = time.Minute
+	incomeFlush = time.Hour
 )
 
 // Contacts are called as the load generator calls them.
