@@ -128,6 +128,16 @@ func (h *host) down() {
 	h.serving.Wait()
 }
 
+// retire is down for those who come: what has been asked is answered first.
+func (h *host) retire() {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := h.server.Shutdown(ctx); err != nil {
+		h.down()
+	}
+	h.serving.Wait()
+}
+
 // A journal keeps log lines and tells when one comes.
 type journal struct {
 	mu    sync.Mutex
