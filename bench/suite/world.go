@@ -217,7 +217,8 @@ func (w *world) callbacks() load.Options {
 	return o
 }
 
-// load runs the generator, with the CPU time of everybody told apart.
+// load runs the generator, with the CPU time of everybody told apart. A time so
+// short that nothing was measured in it is doubled.
 func (w *world) load(ctx context.Context, label string, o load.Options) (*run, error) {
 	o.Label, o.Pids = label, w.watched()
 	w.suite.logf("%s: %s", w.place.kind(), label)
@@ -231,6 +232,10 @@ func (w *world) load(ctx context.Context, label string, o load.Options) (*run, e
 	}
 	r := &run{res, othersShare(res.Proc["others"].CPU, time.Since(begun)-o.Warmup)}
 	w.suite.logf("    %.0f/s, p50 %.2f ms, p99 %.2f ms, gateway %.0f us, others %.0f %%", r.RPS, r.P50, r.P99, r.cpu(), r.others*100)
+	if r.Requests == 0 && r.Failure == "" && o.Duration < 5*time.Second {
+		o.Duration *= 2
+		return w.load(ctx, label, o)
+	}
 	if r.Requests == 0 {
 		return nil, errors.New(label + ": nothing was measured: " + r.Failure)
 	}
