@@ -324,10 +324,12 @@ func (o *owner) level() bool {
 	return len(o.changes) > 0
 }
 
-// await goes on saving until done, for as long as given.
+// await goes on saving until done, for as long as given. If the store failed just
+// now it is asked again at once: what is not saved by the end was done for nothing.
 func (o *owner) await(limit time.Duration, done func() bool) {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
+	o.saveAfter, o.savePause = time.Time{}, 0
 	for {
 		o.stopping = true
 		o.save(o.now())
@@ -335,11 +337,16 @@ func (o *owner) await(limit time.Duration, done func() bool) {
 			return
 		}
 		o.save(o.now())
+		var again <-chan time.Time
+		if pause := o.saveAfter.Sub(o.now()); !o.busy && pause > 0 {
+			again = time.After(pause)
+		}
 		select {
 		case r := <-o.results:
 			o.landed(r)
 		case err := <-o.saved:
 			o.committed(err)
+		case <-again:
 		case <-timer.C:
 			return
 		}

@@ -78,7 +78,6 @@ type trial struct {
 	failRate map[parley.StreamID]float64
 	outage   bool
 	storeBad float64
-	behind   bool // outcomes may wait for the store
 	crashes  int
 	retries  int
 }
@@ -162,13 +161,11 @@ func (w *trial) step() {
 	case 0, 1, 2:
 		w.add(rapid.IntRange(1, 30).Draw(w.t, "events"))
 	case 3, 4:
-		ms := rapid.IntRange(1, 3000).Draw(w.t, "ms")
-		w.m.pass(time.Duration(ms) * time.Millisecond)
-		w.behind = w.storeBad > 0 || w.behind && ms < 2000
+		w.m.pass(time.Duration(rapid.IntRange(1, 3000).Draw(w.t, "ms")) * time.Millisecond)
 	case 5:
 		w.crash()
-	case 6: // a restart in good order, if the store allows and has had time to recover
-		if w.behind {
+	case 6: // a restart in good order, if the store allows
+		if w.storeBad > 0 {
 			w.crashes++
 		}
 		w.stop()
@@ -188,7 +185,6 @@ func (w *trial) step() {
 		w.m.mu.Lock()
 		w.storeBad = bad
 		w.m.mu.Unlock()
-		w.behind = w.behind || bad > 0
 	}
 }
 

@@ -163,6 +163,41 @@ func TestClockSetBackDoesNotStopRetries(t *testing.T) {
 	})
 }
 
+// TestStopSaves: what was achieved while the store was away is saved by a stop once
+// the store is back, at once, and not delivered again.
+func TestStopSaves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		m.addEndpoint(endpoint, company, "http://example.com/hook")
+		m.add(company, 1, 2)
+		away, failures := true, 0
+		m.fault = func(op string) error {
+			if op == "Deliver" && (away || failures == 0) {
+				failures++
+				return errStore
+			}
+			return nil
+		}
+		r := newReceiver(always(200))
+		_, stop := start(t, m, r, nil)
+		m.pass(4 * time.Second) // the pauses have grown
+		m.mu.Lock()
+		away, failures = false, 0 // it fails once more
+		m.mu.Unlock()
+		began := time.Now()
+		stop()
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("the stop took %v", took)
+		}
+		start(t, m, r, nil)
+		m.pass(time.Second)
+		if len(r.hits) != 2 {
+			t.Errorf("got %d requests, want each event once", len(r.hits))
+		}
+	})
+}
+
 func TestShutdownSpendsNoAttempt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
