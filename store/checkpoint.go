@@ -33,7 +33,9 @@ type checkpointer struct {
 	db      *sql.DB
 	log     *slog.Logger
 	limits  walLimits
-	frame   int64 // bytes
+	frame   int64      // bytes
+	mu      sync.Mutex // held by look
+	over    int64      // frames that the next write goes over, since the log last could begin anew
 	size    atomic.Int64
 	done    chan struct{}
 	stopped sync.Once
@@ -72,29 +74,38 @@ func (c *checkpointer) run() {
 // who then has to stand still only for what came meanwhile. If a reader needs
 // the log as it is, that is not tried at all.
 func (c *checkpointer) look() {
-	if c.ask("NOOP"); c.size.Load() < c.limits.back {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	log, ok := c.ask("NOOP")
+	if ok && log.copied == log.frames && log.frames == c.over {
+		log.frames = 0 // nothing was written since it could begin anew
+	}
+	c.size.Store(log.frames * c.frame)
+	if !ok || c.size.Load() < c.limits.back {
 		return
 	}
-	if c.ask("PASSIVE") {
-		c.ask("RESTART")
-		c.ask("NOOP")
+	if log, ok = c.ask("PASSIVE"); !ok || log.copied < log.frames {
+		return
+	}
+	if log, ok = c.ask("RESTART"); ok && !log.busy {
+		c.over = log.frames
+		c.size.Store(0)
 	}
 }
 
-// ask runs a checkpoint of some mode, and reports whether all that was in the log
-// when it began is copied back by now.
-func (c *checkpointer) ask(mode string) bool {
-	var busy, frames, copied int64
-	err := c.db.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &frames, &copied)
+// A walState is what a checkpoint answers.
+type walState struct {
+	busy           bool  // a reader or the writer was in the way
+	frames, copied int64 // in the log, and of them in the database
+}
+
+// ask runs a checkpoint of some mode. It reports false if that failed.
+func (c *checkpointer) ask(mode string) (s walState, ok bool) {
+	err := c.db.QueryRowContext(context.Background(), "PRAGMA wal_checkpoint("+mode+")").Scan(&s.busy, &s.frames, &s.copied)
 	if err != nil {
 		c.log.Warn("checkpoint failed", "mode", mode, "wal_bytes", c.size.Load(), "error", err)
-		return false
 	}
-	c.size.Store(frames * c.frame)
-	if copied == frames { // the next write begins anew, if no reader is in the way
-		c.size.Store(0)
-	}
-	return copied == frames
+	return s, err == nil
 }
 
 // full reports whether the log is too long to take more in.

@@ -106,6 +106,41 @@ func TestCheckpointHeld(t *testing.T) {
 	receive(t, w.db, says(w.ch, "1", "late", "x"))
 }
 
+// TestCheckpointInTheWay has a reader that needs nothing of what is to be copied,
+// but keeps the log from beginning anew: what it holds counts all the same.
+func TestCheckpointInTheWay(t *testing.T) {
+	t.Parallel()
+	o := storetest.SQLite(t)
+	w := newWorld(t, storetest.Open(t, store.WithWAL(o, 64<<10, 1<<20)))
+	fill(t, w, "before", 512<<10)
+	reader, err := sql.Open("sqlite", "file:"+o.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	tx, err := reader.BeginTx(t.Context(), &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var n int
+	if err := tx.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM message").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if size := store.Look(w.db); size < 512<<10 {
+			t.Errorf("the log holds %d bytes, though it cannot begin anew", size)
+		}
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // nothing is written in between
+		if size := store.Look(w.db); size != 0 {
+			t.Errorf("the log holds %d bytes once the reader has gone", size)
+		}
+	}
+}
+
 // TestPagesFull lets the database reach a limit of pages: the error says that it
 // may work later, what was stored stays, and with space it works again.
 func TestPagesFull(t *testing.T) {
