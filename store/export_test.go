@@ -164,6 +164,13 @@ func WithWAL(o Options, back, full int64) Options {
 	return o
 }
 
+// WriteBack sets from how many bytes on the log is written back.
+func WriteBack(db *DB, bytes int64) {
+	db.check.mu.Lock()
+	defer db.check.mu.Unlock()
+	db.check.limits.back = bytes
+}
+
 // Look makes the checkpointer work now, and returns how much the log holds.
 func Look(db *DB) int64 {
 	db.check.look()
